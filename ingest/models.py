@@ -1,0 +1,51 @@
+"""The two facts as they travel from the hall to Postgres, and their vocabulary."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+SOURCES = ("worker", "webhook", "system")
+ERROR_TYPES = ("execution", "input", "system")  # open to more
+SEVERITIES = ("low", "medium", "high")
+
+MAX_EVENT_BYTES = 256 * 1024
+MAX_TITLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEvent:
+    """One error, masked, classified and grouped: a row of `error_metrics` without what Postgres adds.
+
+    `metadata` is the masked JSON document, already serialised (at most MAX_EVENT_BYTES). Well-known keys:
+    message, exception {type, module, value}, frames [{file, line, function, module, in_app}], stack,
+    http_status, node, attempt, logger, tags.
+    """
+
+    error_id: UUID
+    timestamp: datetime
+    source: str
+    error_type: str
+    severity: str
+    workflow_id: UUID | None
+    metadata: bytes
+    project_id: UUID | None
+    run_id: UUID | None
+    title: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionReport:
+    """Trials: `finished` executions, of which `failed` failed; each execution counted once."""
+
+    report_id: UUID
+    timestamp: datetime
+    source: str
+    project_id: UUID | None
+    workflow_id: UUID | None
+    finished: int
+    failed: int
+
+
+JsonObject = dict[str, Any]

@@ -98,6 +98,11 @@ def partition_name(fact: str, day: date) -> str:
     return f"{fact}_{day:%Y%m%d}"
 
 
+def partitions(connection: Connection, fact: str) -> list[str]:
+    """The names of the partitions of `fact`, the default one included."""
+    return [row[0] for row in connection.execute(_SQL["partitions"], {"fact": fact})]
+
+
 def make_partitions(connection: Connection, today: date, ahead: int = 3) -> list[str]:
     """Make the partitions of today and `ahead` further days; answers the names of the new ones.
 
@@ -107,7 +112,7 @@ def make_partitions(connection: Connection, today: date, ahead: int = 3) -> list
     made = []
     for fact in FACTS:
         days = {today + timedelta(days=offset) for offset in range(ahead + 1)} | _stray_days(connection, fact)
-        existing = {row[0] for row in connection.execute(_SQL["partitions"], {"fact": fact})}
+        existing = set(partitions(connection, fact))
         for day in sorted(days):
             name = partition_name(fact, day)
             if name not in existing:

@@ -11,3 +11,33 @@ class StartFailed(JobError):
 
 class LeadershipLost(JobError):
     """The leader's connection is gone, and the lock with it: nothing may be published any more."""
+
+
+class ClusterChanged(JobError):
+    """The transaction ids that something of ours remembers belong to another Postgres cluster."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was taken in another Postgres cluster: the database was restored or moved, and its transaction "
+            "ids mean nothing here. Nothing was skipped or published; see docs/operations.md, «Restoring Postgres»."
+        )
+
+
+class PublishFailed(JobError):
+    """A part can't be written to the lake; nothing of it has appeared."""
+
+
+class LakeMismatch(JobError):
+    """The lake and this database's claims tell different stories."""
+
+    def __init__(self, lake_dir: str, dataset: str, *, lake_is_ahead: bool) -> None:
+        story = (
+            f"has {dataset} that this database never claimed: it belongs to another database, or Postgres was restored "
+            "from an older backup"
+            if lake_is_ahead
+            else f"lacks {dataset} that were published: files are missing, or LAKE_URL points elsewhere than before"
+        )
+        super().__init__(
+            f"The lake at {lake_dir} {story}. Nothing was published. Point LAKE_URL at this database's lake, or see "
+            "docs/operations.md, «Restoring Postgres»."
+        )

@@ -100,9 +100,7 @@ class EmbeddedPostgres:
         """A fresh cluster trusts every local user. Set a password and ask for it from now on."""
         password = secrets.token_urlsafe(24)
         with psycopg.connect(trusting_uri, autocommit=True) as connection:
-            connection.execute(
-                psycopg.sql.SQL("alter role postgres password {}").format(psycopg.sql.Literal(password))
-            )
+            connection.execute(psycopg.sql.SQL("alter role postgres password {}").format(psycopg.sql.Literal(password)))
             descriptor = os.open(self._password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(password)

@@ -1,0 +1,17 @@
+"""Up to when what Postgres shows is complete."""
+
+from datetime import datetime
+
+from ingest.database import Connection
+from ingest.statements import load_statements
+
+_SQL = load_statements(__file__)
+
+
+def complete_to(connection: Connection, now: datetime) -> datetime:
+    """`now`, or an earlier moment: since when an API's spool holds rows back, or when the last API was alive.
+
+    APIs show signs of life every few seconds, so an answer some seconds before `now` is a healthy one.
+    """
+    row = connection.execute(_SQL["complete_to"]).fetchone()
+    return min([now, *(moment for moment in row or () if moment is not None)])

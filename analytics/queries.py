@@ -1,0 +1,282 @@
+"""Questions that the pages and the API ask: plain values in, a frame out, complete to the second.
+
+Short recent ranges are answered from the 10-second rollup, longer ones from the lake and what Postgres has above the
+lake's watermark. Both give the same numbers: a range is widened to whole buckets of its interval.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+
+from analytics.exceptions import BadRequest
+from analytics.filters import Filters
+from analytics.lake import Dataset, Listing
+from analytics.narrowing import (
+    check_group,
+    columns_of,
+    duckdb_clause,
+    filled,
+    group_expression,
+    postgres_clause,
+)
+from analytics.store import Store
+from ingest.models import SEVERITIES
+from ingest.statements import load_statements
+
+LIVE_RANGE = timedelta(hours=6)
+SMALLEST_INTERVAL = 10
+MOST_BUCKETS = 20_000
+
+_SQL = load_statements(__file__)
+_LAKE_SQL = load_statements(__file__.replace("queries.py", "lake_queries.py"))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UTC = pl.Datetime("us", "UTC")
+_MEASURES: dict[Dataset, tuple[str, ...]] = {"errors": ("errors",), "executions": ("finished", "failed")}
+
+
+def error_series(
+    store: Store,
+    start: datetime,
+    end: datetime,
+    interval_seconds: int,
+    filters: Filters,
+    group_by: str | None = None,
+) -> pl.DataFrame:
+    """Errors and trials per bucket: `bucket` (UTC), the group's column if any, `errors`, `finished`, `failed`,
+    `error_rate` (failed ÷ finished, null where nothing finished: unknown).
+
+    Without `group_by` every bucket of the range stands in the answer. Trials know source, workflow and project alone:
+    filters on other columns leave them as they are, and groups by other columns carry none. Raises BadRequest.
+    """
+    check_group(group_by)
+    start, end = whole_buckets(start, end, interval_seconds)
+    errors = _counted(store, "errors", start, end, interval_seconds, filters, group_by)
+    executions = _counted(store, "executions", start, end, interval_seconds, filters, group_by)
+    if group_by is not None and group_by not in columns_of("executions"):
+        executions = executions.clear()
+    frame = errors.join(executions, on=["bucket", "group"], how="full", coalesce=True, nulls_equal=True)
+    if group_by is None:
+        every = pl.datetime_range(start, end, f"{interval_seconds}s", closed="left", time_unit="us", eager=True)
+        frame = pl.DataFrame({"bucket": every}).join(frame, on="bucket", how="left").drop("group")
+    else:
+        frame = frame.rename({"group": group_by})
+    measures = [pl.col(name).fill_null(0) for name in ("errors", "finished", "failed")]
+    return frame.with_columns(measures).with_columns(_error_rate()).sort(frame.columns[: 1 + (group_by is not None)])
+
+
+def _error_rate() -> pl.Expr:
+    known = pl.when(pl.col("finished") > 0)
+    return known.then(pl.col("failed") / pl.col("finished")).otherwise(None).alias("error_rate")
+
+
+def whole_buckets(start: datetime, end: datetime, interval_seconds: int) -> tuple[datetime, datetime]:
+    """The range widened to whole buckets. Raises BadRequest for one that can't be answered."""
+    if interval_seconds < SMALLEST_INTERVAL or interval_seconds % SMALLEST_INTERVAL:
+        raise BadRequest("The interval must be a multiple of 10 seconds.")
+    if end <= start:
+        raise BadRequest("The end of the range must be after its start.")
+    size = timedelta(seconds=interval_seconds)
+    first = (start - _EPOCH) // size
+    last = -((_EPOCH - end) // size)
+    if last - first > MOST_BUCKETS:
+        raise BadRequest(f"That are {last - first} buckets, more than {MOST_BUCKETS}. Choose a longer interval.")
+    return _EPOCH + first * size, _EPOCH + last * size
+
+
+def _is_live(start: datetime, end: datetime) -> bool:
+    """Whether the rollup answers: it is exact, and its cost follows the length of the range."""
+    return end - start <= LIVE_RANGE and start >= datetime.now(UTC) - 2 * LIVE_RANGE
+
+
+def _counted(
+    store: Store,
+    dataset: Dataset,
+    start: datetime,
+    end: datetime,
+    interval: int,
+    filters: Filters,
+    group_by: str | None,
+) -> pl.DataFrame:
+    """`bucket`, `group` and the dataset's measures, without empty buckets."""
+    clause, values = postgres_clause(filters, dataset)
+    values |= {"start": start, "end": end, "interval": interval}
+    slots = {"filters": clause, "group": group_expression(group_by, dataset), "columns": ", ".join(columns_of(dataset))}
+    measures = dict.fromkeys(_MEASURES[dataset], pl.Int64())
+    schema = pl.Schema({"bucket": _UTC, "group": pl.String(), **measures})
+    if _is_live(start, end):
+        return _postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema)
+    listing = store.listing(dataset)  # before Postgres is asked: see the invariants of the lake
+    values["watermark"] = listing.watermark
+    tail = _postgres(store, filled(_SQL[f"tail_{dataset}"], **slots), values, schema)
+    paths = listing.paths(start.date(), end.date())
+    if not paths:
+        return tail
+    clause, values = duckdb_clause(filters, dataset)
+    values |= {"paths": paths, "start": start, "end": end, "interval_us": interval * 1_000_000}
+    history = _duckdb(store, filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"]), values)
+    both = pl.concat([history.cast(schema), tail])
+    return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum())
+
+
+def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
+    with store.connection() as connection:
+        rows = connection.execute(statement, values).fetchall()
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _duckdb(store: Store, statement: bytes, values: Mapping[str, Any]) -> pl.DataFrame:
+    cursor = store.lake()
+    try:
+        frame: pl.DataFrame = cursor.sql(statement.decode(), params=dict(values)).pl()
+        return frame
+    finally:
+        cursor.close()
+
+
+_GROUP_SCHEMA = pl.Schema(
+    {"fingerprint": pl.String(), "errors": pl.Int64(), "severity": pl.String(), "last_seen": _UTC}
+)
+
+
+def top_groups(store: Store, start: datetime, end: datetime, filters: Filters, limit: int = 10) -> pl.DataFrame:
+    """The groups with most errors: `fingerprint`, `title`, `severity` (the highest), `errors`, `last_seen`."""
+    start, end = whole_buckets(start, end, SMALLEST_INTERVAL) if _is_live(start, end) else (start, end)
+    clause, values = postgres_clause(filters)
+    values |= {"start": start, "end": end, "limit": limit}
+    if _is_live(start, end):
+        groups = _postgres(store, filled(_SQL["live_groups"], filters=clause), values, _GROUP_SCHEMA)
+    else:
+        groups = _history_groups(store, start, end, filters, clause, values).head(limit)
+    titles = _titles(store, groups["fingerprint"].to_list())
+    return (
+        groups.join(titles, on="fingerprint", how="left", suffix="_seen")
+        .with_columns(
+            pl.coalesce("title", "fingerprint").alias("title"),
+            # A bucket of the rollup knows its start only; the group itself knows the second.
+            pl.when(pl.col("last_seen_seen").is_between("last_seen", pl.col("last_seen") + timedelta(seconds=10)))
+            .then("last_seen_seen")
+            .otherwise("last_seen")
+            .alias("last_seen"),
+        )
+        .select("fingerprint", "title", "severity", "errors", "last_seen")
+        .sort("errors", "fingerprint", descending=[True, False])
+    )
+
+
+def _history_groups(
+    store: Store, start: datetime, end: datetime, filters: Filters, clause: str, values: dict[str, Any]
+) -> pl.DataFrame:
+    listing = store.listing("errors")
+    values = values | {"watermark": listing.watermark}
+    frames = [_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]
+    if paths := listing.paths(start.date(), end.date()):
+        lake_clause, lake_values = duckdb_clause(filters)
+        lake_values |= {"paths": paths, "start": start, "end": end}
+        history = _duckdb(store, filled(_LAKE_SQL["groups"], filters=lake_clause), lake_values)
+        severity = pl.col("rank").replace_strict({1: "low", 2: "medium", 3: "high"}, return_dtype=pl.String)
+        frames.append(history.with_columns(severity.alias("severity")).select(list(_GROUP_SCHEMA)).cast(_GROUP_SCHEMA))
+    rank = pl.col("severity").replace_strict(dict(zip(SEVERITIES, range(3), strict=True)), return_dtype=pl.Int8)
+    return (
+        pl.concat(frames)
+        .group_by("fingerprint")
+        .agg(pl.col("errors").sum(), pl.col("severity").sort_by(rank).last(), pl.col("last_seen").max())
+        .sort("errors", "fingerprint", descending=[True, False])
+    )
+
+
+def _titles(store: Store, fingerprints: Sequence[str]) -> pl.DataFrame:
+    schema = pl.Schema({"fingerprint": pl.String(), "title": pl.String(), "last_seen": _UTC})
+    if not fingerprints:
+        return pl.DataFrame(schema=schema)
+    titles = _postgres(store, _SQL["group_titles"], {"fingerprints": list(fingerprints)}, schema)
+    return titles.group_by("fingerprint").agg(pl.col("title", "last_seen").sort_by("last_seen").last())
+
+
+_EVENT_SCHEMA = pl.Schema(
+    {
+        "error_id": pl.String(),
+        "timestamp": _UTC,
+        "source": pl.String(),
+        "error_type": pl.String(),
+        "severity": pl.String(),
+        "workflow_id": pl.String(),
+        "project_id": pl.String(),
+        "run_id": pl.String(),
+        "title": pl.String(),
+        "fingerprint": pl.String(),
+    }
+)
+_AFTER_ALL_IDS = UUID(int=2**128 - 1)
+
+
+def latest_errors(
+    store: Store,
+    start: datetime,
+    end: datetime,
+    filters: Filters,
+    limit: int = 50,
+    *,
+    before: tuple[datetime, UUID] | None = None,
+    with_metadata: bool = False,
+) -> pl.DataFrame:
+    """The newest errors in `[start, end)`, those before the cursor `before` if given, newest first: the contract's
+    columns, and `metadata` as JSON text if asked for."""
+    before_time, before_id = before or (end, _AFTER_ALL_IDS)
+    position = {"before": before_time, "limit": limit, "start": start, "end": end}
+    schema = pl.Schema({**_EVENT_SCHEMA, **({"metadata": pl.String()} if with_metadata else {})})
+    listing = store.listing("errors")
+    clause, values = postgres_clause(filters)
+    metadata = "metadata::text" if with_metadata else "null"
+    values |= position | {"watermark": listing.watermark, "before_id": before_id}
+    statement = filled(_SQL["tail_events"], filters=clause, metadata=metadata)
+    tail = _postgres(store, statement, values, pl.Schema({**_EVENT_SCHEMA, "metadata": pl.String()})).select(
+        list(schema)
+    )
+    history = _history_events(store, listing, filters, position | {"before_id": str(before_id)}, schema)
+    newest_first = {"descending": [True, True]}
+    return pl.concat([tail, *history]).sort("timestamp", "error_id", **newest_first).head(limit)  # type: ignore[arg-type]
+
+
+def _history_events(
+    store: Store, listing: Listing, filters: Filters, position: dict[str, Any], schema: pl.Schema
+) -> list[pl.DataFrame]:
+    """The lake's share, read day by day from the newest, until there are enough."""
+    clause, values = duckdb_clause(filters)
+    metadata = "metadata" if "metadata" in schema else "null as metadata"
+    statement = filled(_LAKE_SQL["events"], filters=clause, metadata=metadata)
+    frames: list[pl.DataFrame] = []
+    found = 0
+    for day in listing.days():
+        if found >= position["limit"] or day < position["start"].date():
+            break
+        if day <= min(position["before"], position["end"]).date():
+            frame = _duckdb(store, statement, values | position | {"paths": listing.paths(day, day)})
+            frames.append(frame.select(list(schema)).cast(schema))
+            found += frame.height
+    return frames
+
+
+def totals(store: Store, start: datetime, end: datetime, filters: Filters) -> dict[str, Any]:
+    """`errors`, `finished`, `failed` of the range, and `error_rate` (None: unknown)."""
+    interval = SMALLEST_INTERVAL if _is_live(start, end) else 60
+    frame = error_series(store, start, end, _coarsest(start, end, interval), filters)
+    sums = frame.select(pl.col("errors", "finished", "failed").sum()).row(0, named=True)
+    return sums | {"error_rate": sums["failed"] / sums["finished"] if sums["finished"] else None}
+
+
+def _coarsest(start: datetime, end: datetime, interval: int) -> int:
+    """An interval that keeps the number of buckets small: the sum doesn't need them."""
+    while (end - start).total_seconds() / interval > MOST_BUCKETS / 4:
+        interval *= 60
+    return interval
+
+
+def filter_choices(store: Store, since: timedelta = timedelta(days=7)) -> dict[str, list[str]]:
+    """The values of `source`, `error_type`, `severity` and `workflow_id` that occurred lately, sorted."""
+    schema = pl.Schema({"source": pl.String(), "error_type": pl.String(), "workflow_id": pl.String()})
+    frame = _postgres(store, _SQL["known_values"], {"since": datetime.now(UTC) - since}, schema)
+    choices = {name: frame[name].drop_nulls().unique().sort().to_list() for name in schema}
+    return choices | {"severity": list(SEVERITIES)}

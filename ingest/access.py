@@ -1,0 +1,93 @@
+"""Who may do what over HTTP: the role of an API key, remembered for some seconds.
+
+A key that was good stays good while Postgres is away, so that capture goes on; an unknown one can't be checked then.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import structlog
+
+from ingest.database import Connection, connect
+from ingest.doors.problems import Problem
+from ingest.exceptions import StoreUnavailable
+from ingest.keys import find_role
+
+Role = str
+_FRESH_SECONDS = 10.0
+_MOST_REMEMBERED = 10_000
+# What each role may do beside its own name.
+_GRANTS = {"ingest": {"ingest"}, "read": {"read"}, "admin": {"ingest", "read", "admin"}}
+
+log = structlog.get_logger("access")
+
+
+class Access:
+    """Checks keys. Safe for many threads."""
+
+    def __init__(self, database_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = database_url
+        self._clock = clock
+        self._known: dict[str, tuple[Role | None, float]] = {}
+        self._connection: Connection | None = None
+        self._looking_up = threading.Lock()
+
+    async def require(self, key: str | None, wanted: Role) -> None:
+        """Raises Problem: 401 without a valid key, 403 with one of another role, 503 when it can't be checked."""
+        if key is None:
+            raise _unauthorised("Send a key: Authorization: Bearer mh_…")
+        remembered = self._known.get(key)
+        if remembered is None or remembered[1] < self._clock():
+            role = await asyncio.to_thread(self._look_up, key)
+        else:
+            role = remembered[0]
+        _check(role, wanted)
+
+    def require_now(self, key: str | None, wanted: Role) -> None:
+        """The same for a caller that may block."""
+        if key is None:
+            raise _unauthorised("Send a key: Authorization: Bearer mh_…")
+        _check(self._look_up(key), wanted)
+
+    def _look_up(self, key: str) -> Role | None:
+        with self._looking_up:
+            role, fresh_until = self._known.get(key, (None, 0.0))
+            if fresh_until >= self._clock():
+                return role
+            try:
+                role = self._ask(key)
+            except (StoreUnavailable, psycopg.Error) as error:
+                self._connection = None
+                if role is None:
+                    raise Problem(503, "Keys can't be checked: Postgres is away.", {"Retry-After": "2"}) from error
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            self._known[key] = (role, self._clock() + _FRESH_SECONDS)
+            return role
+
+    def _ask(self, key: str) -> Role | None:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._url, "access")
+        return find_role(self._connection, key)
+
+
+def bearer(header: str | None) -> str | None:
+    """The key of an Authorization header."""
+    if header is None:
+        return None
+    scheme, _, key = header.partition(" ")
+    return key.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _check(role: Role | None, wanted: Role) -> None:
+    if role is None:
+        raise _unauthorised("This key isn't known or was revoked. `meshhook-errors keys list` shows the valid ones.")
+    if wanted not in _GRANTS.get(role, ()):
+        raise Problem(403, f"A key of role {role!r} may not do this: it takes {wanted!r} or admin.")
+
+
+def _unauthorised(detail: str) -> Problem:
+    return Problem(401, detail, {"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,122 @@
+"""Request bodies: bounded in size, decompressed as they come in, and read as one or many JSON documents."""
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import zstandard
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect, Request
+
+from ingest.doors.problems import Problem
+
+_READ_SECONDS = 30.0
+_ENCODINGS = "gzip, deflate, zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands in place of an item that isn't JSON."""
+
+    reason: str
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The decompressed body. Raises Problem: 413 above `limit` bytes, 415 for an unknown encoding, 422 for broken
+    compression, 408 for a sender that takes longer than 30 seconds."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Problem(408, "The body didn't arrive within 30 seconds. Send it faster or in smaller parts.") from None
+    except ClientDisconnect:
+        raise Problem(400, "The connection closed before the body was complete.") from None
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if encoding in ("", "identity"):
+        return body
+    return await asyncio.to_thread(_decompress, body, encoding, limit)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"The body is larger than {limit} bytes. Send fewer events at once.")
+
+
+def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return _inflate(body, encoding, limit)
+    if encoding == "zstd":
+        try:
+            with zstandard.ZstdDecompressor(max_window_size=2**23).stream_reader(body) as reader:
+                text = reader.read(limit + 1)
+        except zstandard.ZstdError:
+            raise _broken(encoding) from None
+        if len(text) > limit:
+            raise _too_large(limit)
+        return text
+    raise Problem(415, f"Content-Encoding {encoding!r} isn't understood. Use {_ENCODINGS} or none.")
+
+
+def _inflate(body: bytes, encoding: str, limit: int) -> bytes:
+    # 47: gzip or zlib, by the header; raw deflate, which some clients send, has none.
+    is_raw = encoding == "deflate" and body[:1] != b"\x78"
+    inflater = zlib.decompressobj(-15 if is_raw else 47)
+    try:
+        text = inflater.decompress(body, limit + 1)
+    except zlib.error:
+        raise _broken(encoding) from None
+    if len(text) > limit:
+        raise _too_large(limit)
+    if not inflater.eof:
+        raise _broken(encoding)
+    return text
+
+
+def _broken(encoding: str) -> Problem:
+    return Problem(422, f"The body isn't complete, valid {encoding}.")
+
+
+def documents(body: bytes, content_type: str, most: int) -> list[Any]:
+    """The items of one object, an array or NDJSON. In NDJSON a line that isn't JSON becomes Unreadable, so that it
+    sinks no neighbour. Raises Problem: 422 for an empty or unreadable body, 413 above `most` items."""
+    if not body.strip():
+        raise Problem(422, "The body is empty. Send a JSON object, an array of objects, or one object a line.")
+    if "ndjson" in content_type or "jsonl" in content_type:
+        items: list[Any] = list(_lines(body))
+    else:
+        items = _one_document(body)
+    if len(items) > most:
+        raise Problem(413, f"That are {len(items)} items, more than {most}. Send fewer at once.")
+    return items
+
+
+def _one_document(body: bytes) -> list[Any]:
+    try:
+        document = from_json(body)
+    except ValueError as error:
+        if body.lstrip()[:1] == b"{" and b"\n" in body.strip():
+            items = list(_lines(body))
+            if not all(isinstance(item, Unreadable) for item in items):
+                return items
+        raise Problem(422, f"The body isn't JSON: {error}.") from None
+    return document if isinstance(document, list) else [document]
+
+
+def _lines(body: bytes) -> Iterator[Any]:
+    for line in body.splitlines():
+        if line.strip():
+            try:
+                yield from_json(line)
+            except ValueError as error:
+                yield Unreadable(f"This line isn't JSON: {error}.")

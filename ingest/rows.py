@@ -1,0 +1,61 @@
+"""Rows on their way to Postgres: an id, and a line in the text format of `COPY … FROM stdin`.
+
+The same line goes into the disk spool while Postgres is away. Column orders are those of writer.sql.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from ingest.models import ErrorEvent, ExecutionReport
+
+Fact = Literal["errors", "executions"]
+FACTS: tuple[Fact, ...] = ("errors", "executions")
+
+_NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`id` makes a resend recognisable; `line` ends with a newline and holds no other."""
+
+    fact: Fact
+    id: str
+    line: bytes
+
+
+def error_row(event: ErrorEvent) -> Row:
+    """The row of an error."""
+    error_id = str(event.error_id)
+    line = (
+        f"{error_id}\t{event.timestamp.isoformat()}\t{_text(event.source)}\t{_text(event.error_type)}\t"
+        f"{event.severity}\t{_id(event.workflow_id)}\t".encode()
+        # JSON escapes control characters itself: a backslash is all that COPY would misread.
+        + event.metadata.replace(b"\\", b"\\\\")
+        + f"\t{_id(event.project_id)}\t{_id(event.run_id)}\t{_text(event.title)}\t{_text(event.fingerprint)}\n".encode()
+    )
+    return Row("errors", error_id, line)
+
+
+def execution_row(report: ExecutionReport) -> Row:
+    """The row of a report of trials."""
+    report_id = str(report.report_id)
+    line = (
+        f"{report_id}\t{report.timestamp.isoformat()}\t{_text(report.source)}\t{_id(report.project_id)}\t"
+        f"{_id(report.workflow_id)}\t{report.finished}\t{report.failed}\n"
+    )
+    return Row("executions", report_id, line.encode())
+
+
+def row_of_line(fact: Fact, line: bytes) -> Row:
+    """The row that `line` was made from."""
+    return Row(fact, line[: line.index(b"\t")].decode(), line)
+
+
+def _text(value: str) -> str:
+    return value if value.isalnum() else value.translate(_ESCAPES)
+
+
+def _id(value: UUID | None) -> str:
+    return _NULL if value is None else str(value)

@@ -1,0 +1,113 @@
+"""The API server: the doors of `ingest` and the reading half of `analytics`, put together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from analytics.alert_routes import alert_router
+from analytics.exceptions import BadRequest, Conflict, NotFound
+from analytics.routes import reading_router
+from analytics.store import Store
+from ingest.access import Access, bearer
+from ingest.doors import error_events, executions
+from ingest.doors.gate import Gate
+from ingest.doors.problems import Problem, problem_response
+from ingest.exceptions import StoreUnavailable
+from ingest.settings import Settings, settings
+from ingest.spool import Spool
+from ingest.writer import Writer
+from jobs.heartbeat import beat, instance_name
+from jobs.openapi import describe_doors
+from jobs.readiness import health_router
+
+_BEAT_SECONDS = 5.0
+
+
+def create_app(options: Settings | None = None) -> FastAPI:
+    """The ASGI application, with everything that it needs in `app.state`."""
+    options = options or settings()
+    url = options.database_url.get_secret_value()
+    app = FastAPI(title="MeshHook Errors", version="0.1.0", lifespan=_lifespan, redoc_url=None)
+    spool = Spool(options.spool_dir, options.spool_max_bytes)
+    app.state.options = options
+    app.state.spool = spool
+    app.state.store = Store(url, options.lake_dir, application="api")
+    app.state.gate = Gate(Access(url), Writer(url, spool), options.max_body_bytes, options.max_batch)
+    app.router.add_route(error_events.PATH, error_events.post_error_events, methods=["POST"])
+    app.router.add_route(executions.PATH, executions.post_executions, methods=["POST"])
+    app.include_router(health_router())
+    _include_reading(app)
+    _install_problems(app)
+    describe_doors(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    await app.state.gate.writer.start()
+    beating = asyncio.create_task(_keep_beating(app))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await app.state.gate.writer.stop()
+        app.state.store.close()
+
+
+async def _keep_beating(app: FastAPI) -> None:
+    """Say every few seconds that this server lives, and since when its spool holds rows back."""
+    started_at = datetime.now(UTC)
+    while True:
+        with contextlib.suppress(psycopg.Error, StoreUnavailable):
+            await asyncio.to_thread(_beat_once, app, started_at)
+        await asyncio.sleep(_BEAT_SECONDS)
+
+
+def _beat_once(app: FastAPI, started_at: datetime) -> None:
+    oldest = app.state.spool.oldest()
+    detail = {"spooled_since": None if oldest is None else datetime.fromtimestamp(oldest, UTC).isoformat()}
+    with app.state.store.connection() as connection:
+        beat(connection, "api", instance_name(app.state.options.api_port), started_at, detail)
+
+
+def _include_reading(app: FastAPI) -> None:
+    def authorise(role: str) -> Callable[[Request], None]:
+        def check(request: Request) -> None:
+            app.state.gate.access.require_now(bearer(request.headers.get("authorization")), role)
+
+        return check
+
+    app.include_router(reading_router(authorise("read")))
+    app.include_router(alert_router(authorise("read"), authorise("admin")))
+
+
+def _install_problems(app: FastAPI) -> None:
+    statuses = {BadRequest: 422, NotFound: 404, Conflict: 409, StoreUnavailable: 503}
+
+    def answer(_: Request, error: Exception) -> Response:
+        status = next(status for kind, status in statuses.items() if isinstance(error, kind))
+        return problem_response(status, str(error), {"Retry-After": "2"} if status == 503 else None)
+
+    for kind in statuses:
+        app.add_exception_handler(kind, answer)
+
+    @app.exception_handler(Problem)
+    async def _problem(_: Request, problem: Problem) -> Response:
+        return problem.response()
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> Response:
+        return problem_response(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> Response:
+        problems = [f"{'.'.join(map(str, item['loc'][1:])) or 'body'}: {item['msg']}" for item in error.errors()]
+        return problem_response(422, "; ".join(problems))

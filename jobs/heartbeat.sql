@@ -1,0 +1,8 @@
+-- beat: a sign of life
+insert into components (component, instance, started_at, seen_at, detail)
+values (%(component)s, %(instance)s, %(started_at)s, now(), %(detail)s::jsonb)
+on conflict (component, instance) do update
+    set started_at = excluded.started_at, seen_at = excluded.seen_at, detail = excluded.detail;
+
+-- forget: instances that are long gone
+delete from components where seen_at < now() - interval '7 days';

@@ -1,0 +1,149 @@
+"""The mirror: publishes committed rows as immutable parts of the lake, each exactly once.
+
+States of a dataset, and who moves it on
+
+    idle      the lake's watermark equals the claim's end
+      │ `_claim`: enough rows wait, or one has waited long enough; committed before the first file
+      ▼
+    claimed   some of the range's parts don't stand yet
+      │ `_publish`: writes the missing ones; the same range always gives the same parts
+      ▼
+    idle
+
+A crash anywhere leaves `claimed`, and whoever is the mirror next redoes exactly that range. Claims are written by the
+session that holds the mirror's advisory lock: a mirror whose session is gone can't claim. One that was frozen after its
+claim can only link the names of that range, with the same rows, where they don't stand yet.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+import structlog
+
+from analytics.lake import DATASETS, SCHEMA_VERSION, Dataset, Listing, Part, day_dir, list_parts
+from ingest.database import Connection, system_identifier
+from ingest.statements import load_statements
+from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost
+from jobs.publishing import Opener, open_new, publish, remove_leftovers
+from jobs.ranges import read_range
+
+_SQL = load_statements(__file__)
+_LOCK = 0x6D65_7368_0003
+_CUT = {"errors": _SQL["cut_errors"], "executions": _SQL["cut_executions"]}
+_OLDEST = {"errors": _SQL["oldest_error"], "executions": _SQL["oldest_execution"]}
+
+log = structlog.get_logger("mirror")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A range that now stands in the lake."""
+
+    dataset: Dataset
+    start: int
+    end: int
+    rows: int
+    parts: int
+
+
+class Mirror:
+    """Runs on one connection in autocommit mode, whose session holds the lock."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        lake_dir: Path,
+        *,
+        max_rows: int,
+        max_lag_seconds: float,
+        opener: Opener = open_new,
+    ) -> None:
+        """Raises LeadershipLost where another session is the mirror."""
+        self._connection = connection
+        self._lake_dir = lake_dir
+        self._max_rows = max_rows
+        self._max_lag = max_lag_seconds
+        self._opener = opener
+        locked = connection.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
+        if locked != (True,):
+            raise LeadershipLost("Another session is the mirror.")
+        self._identifier = system_identifier(connection)
+        remove_leftovers(lake_dir)
+
+    def tick(self, *, everything: bool = False) -> list[Published]:
+        """Publish what is due, or `everything` that can be. Raises ClusterChanged, LakeMismatch, PublishFailed."""
+        published: list[Published] = []
+        for dataset in DATASETS:
+            while (done := self._step(dataset, everything=everything)) is not None:
+                published.append(done)
+        return published
+
+    def _step(self, dataset: Dataset, *, everything: bool) -> Published | None:
+        listing = list_parts(self._lake_dir, dataset)
+        span = self._unfinished_claim(dataset, listing) or self._claim(dataset, listing.watermark, everything)
+        return None if span is None else self._publish(dataset, *span)
+
+    def _unfinished_claim(self, dataset: Dataset, listing: Listing) -> tuple[int, int] | None:
+        """The claimed range if it isn't published whole. The files are the commit record: what they say counts."""
+        row = self._connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
+        if row is None:
+            if listing.parts or listing.unfinished:
+                raise LakeMismatch(str(self._lake_dir), dataset, lake_is_ahead=True)
+            return None
+        start, end, identifier = row
+        if identifier != self._identifier:
+            raise ClusterChanged("The mirror's last claim")
+        if end < listing.watermark or start > listing.watermark:
+            raise LakeMismatch(str(self._lake_dir), dataset, lake_is_ahead=end < listing.watermark)
+        return None if end == listing.watermark else (start, end)
+
+    def _claim(self, dataset: Dataset, watermark: int, everything: bool) -> tuple[int, int] | None:
+        span = {"dataset": dataset, "start": watermark, "end": self._horizon(), "rows": self._max_rows}
+        oldest = self._connection.execute(_OLDEST[dataset], span).fetchone()
+        if oldest is None:
+            return None
+        cut = self._connection.execute(_CUT[dataset], span).fetchone()
+        if cut is not None:
+            # A single transaction with more rows than that is published whole.
+            span["end"] = max(cut[0], watermark + 1)
+            if self._connection.execute(_OLDEST[dataset], span).fetchone() is None:
+                span["end"] = cut[0] + 1
+        elif not everything and oldest[0] < self._max_lag:
+            return None
+        self._connection.execute(_SQL["claim_range"], span | {"system_identifier": self._identifier})
+        return watermark, int(span["end"])
+
+    def _horizon(self) -> int:
+        row = self._connection.execute(_SQL["horizon"]).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _publish(self, dataset: Dataset, start: int, end: int) -> Published:
+        frame = read_range(self._connection, dataset, start, end)
+        days = frame.with_columns(pl.col("timestamp").dt.date().alias("_day")).partition_by(
+            "_day", as_dict=True, include_key=False, maintain_order=True
+        )
+        ordered = sorted((day[0], rows) for day, rows in days.items())
+        for number, (day, rows) in enumerate(ordered, start=1):
+            self._publish_part(dataset, Part.name(start, end, number, len(ordered)), day, rows, (start, end))
+        log.info("published", dataset=dataset, rows=frame.height, parts=len(ordered), start=start, end=end)
+        return Published(dataset, start, end, frame.height, len(ordered))
+
+    def _publish_part(self, dataset: Dataset, name: str, day: date, rows: pl.DataFrame, span: tuple[int, int]) -> None:
+        footer = {
+            "meshhook_errors.dataset": dataset,
+            "meshhook_errors.schema_version": str(SCHEMA_VERSION),
+            "meshhook_errors.day": day.isoformat(),
+            "meshhook_errors.from_xact": str(span[0]),
+            "meshhook_errors.to_xact": str(span[1]),
+            "meshhook_errors.rows": str(rows.height),
+            "meshhook_errors.system_identifier": self._identifier,
+        }
+
+        def write(file: IO[bytes]) -> None:
+            rows.write_parquet(file, compression="zstd", compression_level=3, metadata=footer)
+
+        publish(day_dir(self._lake_dir, dataset, day) / name, write, self._opener)

@@ -1,0 +1,94 @@
+"""The doors in the OpenAPI document. They are plain routes, for speed, so they describe themselves here."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from ingest.doors import error_events, executions
+from ingest.doors.executions import Report
+from ingest.models import ERROR_TYPES, SEVERITIES, SOURCES
+
+_TEXT = {"type": "string"}
+_UUID = {"type": "string", "format": "uuid"}
+_EVENT = {
+    "type": "object",
+    "additionalProperties": True,
+    "properties": {
+        "error_id": _UUID | {"description": "Made by the sender; a resend with the same id is a duplicate."},
+        "timestamp": {"description": "ISO 8601 or epoch seconds; the time of receipt if missing."},
+        "source": {"enum": list(SOURCES)},
+        "error_type": _TEXT | {"examples": list(ERROR_TYPES)},
+        "severity": {"enum": list(SEVERITIES)},
+        "workflow_id": _UUID,
+        "project_id": _UUID,
+        "run_id": _UUID,
+        "title": _TEXT,
+        "fingerprint": {"description": "Text or a list of texts: errors with the same one are one group."},
+        "message": _TEXT,
+        "metadata": {"type": "object", "additionalProperties": True},
+    },
+    "examples": [{"message": "HTTP 502 from the CRM", "source": "worker", "metadata": {"node": "createContact"}}],
+}
+_ANSWER = {
+    "type": "object",
+    "required": ["accepted", "duplicates", "rejected"],
+    "properties": {
+        "accepted": {"type": "integer"},
+        "duplicates": {"type": "integer"},
+        "rejected": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"index": {"type": "integer"}, "error": _TEXT}},
+        },
+    },
+}
+_PROBLEM = {
+    "type": "object",
+    "properties": {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT},
+}
+_STATUSES = {
+    400: "The connection closed early.",
+    401: "No key, or one that isn't valid.",
+    403: "The key's role may not do this.",
+    408: "The body came too slowly.",
+    413: "Too large, or too many items.",
+    415: "An unknown Content-Encoding.",
+    422: "Not JSON, or the only item can't be used.",
+    503: "Neither Postgres nor the spool takes it now; retry after the time given.",
+}
+
+
+def describe_doors(app: FastAPI) -> None:
+    """Add the doors to what `app.openapi()` answers."""
+    plain = app.openapi
+
+    def with_doors() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            document["paths"].setdefault(error_events.PATH, {})["post"] = _operation("Send errors", _EVENT)
+            report = Report.model_json_schema()
+            document["paths"].setdefault(executions.PATH, {})["post"] = _operation("Report executions", report)
+            schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+            schemes["key"] = {"type": "http", "scheme": "bearer"}
+            document["security"] = [{"key": []}]
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = with_doors  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _operation(summary: str, item: dict[str, Any]) -> dict[str, Any]:
+    one_or_many = {"oneOf": [item, {"type": "array", "items": item}]}
+    problem = {"application/problem+json": {"schema": _PROBLEM}}
+    return {
+        "summary": summary,
+        "description": "One object, an array, or NDJSON; gzip, deflate or zstd. Answered after the commit.",
+        "tags": ["capture"],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": one_or_many}, "application/x-ndjson": {"schema": item}},
+        },
+        "responses": {
+            "202": {"description": "Durable.", "content": {"application/json": {"schema": _ANSWER}}},
+            **{str(status): {"description": text, "content": problem} for status, text in _STATUSES.items()},
+        },
+    }

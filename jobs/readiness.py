@@ -1,0 +1,61 @@
+"""Is it alive, can it work, and how is it doing: for orchestrators, Prometheus and people."""
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.responses import JSONResponse, Response
+
+from analytics.store import Store
+from ingest.exceptions import StoreUnavailable
+from ingest.spool import Spool
+from ingest.writer import Writer
+
+
+def health_router() -> APIRouter:
+    """`/healthz`, `/readyz` and `/metrics`, open to whoever reaches the port: they tell no event's content."""
+    router = APIRouter(tags=["health"])
+    router.add_api_route("/healthz", get_healthz, methods=["GET"])
+    router.add_api_route("/readyz", get_readyz, methods=["GET"])
+    router.add_api_route("/metrics", get_metrics, methods=["GET"], response_class=Response)
+    return router
+
+
+async def get_healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+def get_readyz(request: Request) -> Response:
+    """200 when Postgres answers; 503 otherwise, while capture goes on into the spool."""
+    store: Store = request.app.state.store
+    try:
+        with store.connection() as connection:
+            connection.execute("select 1")
+    except StoreUnavailable as error:
+        return JSONResponse({"status": "not ready", "reason": str(error)}, 503)
+    return JSONResponse({"status": "ready"})
+
+
+def get_metrics(request: Request) -> Response:
+    """What this process counts, for Prometheus."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Counts(request.app.state.gate.writer, request.app.state.spool))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Counts(Collector):
+    def __init__(self, writer: Writer, spool: Spool) -> None:
+        self._writer = writer
+        self._spool = spool
+
+    def collect(self) -> Iterator[Metric]:
+        writer = self._writer
+        yield CounterMetricFamily("meshhook_errors_rows_committed", "Rows committed to Postgres.", writer.committed)
+        yield CounterMetricFamily("meshhook_errors_transactions", "Transactions that wrote rows.", writer.transactions)
+        yield CounterMetricFamily("meshhook_errors_rows_spooled", "Rows that went to the disk spool.", writer.spooled)
+        yield GaugeMetricFamily("meshhook_errors_requests_waiting", "Requests before their commit.", writer.backlog())
+        yield GaugeMetricFamily("meshhook_errors_spool_bytes", "Bytes that wait in the spool.", self._spool.size())
+        yield GaugeMetricFamily("meshhook_errors_postgres_up", "1 while Postgres takes rows.", float(writer.connected))

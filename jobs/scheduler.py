@@ -1,0 +1,122 @@
+"""The jobs process: waits for the leader's lock, and while it holds it, runs all scheduled work.
+
+The lock belongs to a session of Postgres. When that session ends, for whatever reason, the lock is gone with it, and
+what the former leader still tries on that session fails. Any number of processes may stand by.
+"""
+
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from ingest.database import Connection, connect
+from ingest.exceptions import StoreUnavailable
+from ingest.settings import Settings, settings
+from ingest.statements import load_statements
+from jobs.delivery.desk import DeliveryDesk
+from jobs.exceptions import JobError
+from jobs.heartbeat import beat, forget_the_dead, instance_name
+from jobs.housekeeping import keep_house
+from jobs.mirror import Mirror
+from jobs.pulse import Pulse
+
+_SQL = load_statements(__file__)
+_LOCK = 0x6D65_7368_0002
+_BEAT_SECONDS = 5
+_STANDBY_SECONDS = 2.0
+_MOST_BACK_OFF = 15.0
+
+log = structlog.get_logger("jobs")
+
+
+def run(stop: threading.Event) -> None:
+    """Work, or stand by, until `stop` is set. Outlives restarts of Postgres."""
+    options = settings()
+    started_at = datetime.now(UTC)
+    back_off = 1.0
+    while not stop.is_set():
+        try:
+            with connect(options.database_url.get_secret_value(), "jobs") as session:
+                back_off = 1.0
+                _lead_or_stand_by(session, options, started_at, stop)
+        except (psycopg.Error, StoreUnavailable) as error:
+            log.warning("Postgres is away, the work waits", reason=str(error).splitlines()[0], seconds=back_off)
+        except JobError as error:
+            log.error("the work can't go on", reason=str(error))
+        if stop.wait(back_off):
+            return
+        back_off = min(back_off * 2, _MOST_BACK_OFF)
+
+
+def _lead_or_stand_by(session: Connection, options: Settings, started_at: datetime, stop: threading.Event) -> None:
+    while not stop.is_set():
+        if session.execute(_SQL["try_lead"], {"key": _LOCK}).fetchone() == (True,):
+            log.info("leading")
+            Leader(session, options, started_at).work(stop)
+            return
+        beat(session, "jobs", instance_name(), started_at, {"role": "standby"})
+        stop.wait(_STANDBY_SECONDS)
+
+
+class Leader:
+    """All scheduled work, for as long as the session lives."""
+
+    def __init__(self, session: Connection, options: Settings, started_at: datetime) -> None:
+        self._session = session
+        self._options = options
+        self._started_at = started_at
+        self._failed = threading.Event()
+
+    def work(self, stop: threading.Event) -> None:
+        """Returns when `stop` is set or a part has failed; raises psycopg.Error when the session is gone."""
+        url = self._options.database_url.get_secret_value()
+        with ExitStack() as stack:
+            house = stack.enter_context(connect(url, "housekeeping"))
+            mirror = Mirror(
+                stack.enter_context(connect(url, "mirror")),
+                self._options.lake_dir,
+                max_rows=self._options.mirror_max_rows,
+                max_lag_seconds=self._options.mirror_max_lag,
+            )
+            desk = stack.enter_context(DeliveryDesk(self._options))
+            pulse = Pulse(self._session, self._options.evaluate_seconds, desk.wake)
+            scheduler = self._scheduler(house, mirror)
+            stack.callback(scheduler.shutdown, wait=True)
+            scheduler.start()
+            pulse.run(stop, self._failed.is_set)
+
+    def _scheduler(self, house: Connection, mirror: Mirror) -> BackgroundScheduler:
+        scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None})
+        scheduler.add_listener(self._note_failure, EVENT_JOB_ERROR)
+        at_once = datetime.now(UTC) + timedelta(seconds=0.1)
+        look_every = max(1.0, min(10.0, self._options.mirror_max_lag / 10))
+        scheduler.add_job(mirror.tick, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
+        scheduler.add_job(
+            self._beat, "interval", args=[house], seconds=_BEAT_SECONDS, next_run_time=at_once, id="heartbeat"
+        )
+        scheduler.add_job(self._keep_house, "interval", args=[house], hours=1, next_run_time=at_once, id="housekeeping")
+        return scheduler
+
+    def _note_failure(self, event: JobExecutionEvent) -> None:
+        """A lost session ends the leadership; anything else is tried again at the job's next turn."""
+        log.error("a job failed", job=event.job_id, reason=str(event.exception).splitlines()[0])
+        if isinstance(event.exception, psycopg.OperationalError | psycopg.InterfaceError):
+            self._failed.set()
+
+    def _beat(self, connection: Connection) -> None:
+        beat(connection, "jobs", instance_name(), self._started_at, {"role": "leader"})
+
+    def _keep_house(self, connection: Connection) -> None:
+        options = self._options
+        keep_house(
+            connection,
+            options.lake_dir,
+            datetime.now(UTC).date(),
+            postgres_days=options.postgres_days,
+            counts_days=options.counts_days,
+        )
+        forget_the_dead(connection)

@@ -1,0 +1,62 @@
+"""The tally: folds newly committed rows into the 10-second rollup, each exactly once.
+
+A row's transaction id is assigned before it commits, so "greater than the last one seen" would lose late commits. The
+tally reads the range from its watermark up to the horizon, `pg_snapshot_xmin`: all transactions below it have ended,
+and what they wrote is visible. The fold and the watermark's move are one transaction, so a crash repeats or keeps both.
+Rows above the horizon aren't folded yet; readers and the evaluator add them as they are.
+"""
+
+from dataclasses import dataclass
+
+from ingest.database import Connection, system_identifier
+from ingest.statements import load_statements
+from jobs.alerting import CountRow, ExecutionRow
+from jobs.exceptions import ClusterChanged
+
+_SQL = load_statements(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """One tick: the touched series with their new totals, and what is visible above the horizon."""
+
+    errors: list[CountRow]
+    executions: list[ExecutionRow]
+    pending_errors: list[CountRow]
+    pending_executions: list[ExecutionRow]
+
+
+class Tally:
+    """Runs on one connection in autocommit mode, under the leader's lock."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Raises ClusterChanged where the watermark was taken in another cluster."""
+        self._connection = connection
+        identifier = system_identifier(connection)
+        connection.execute(_SQL["start_at_zero"], {"system_identifier": identifier})
+        with connection.transaction():
+            _, _, known = self._position()
+        if known != identifier:
+            raise ClusterChanged("The tally's watermark")
+
+    def tick(self) -> Folded:
+        """Fold what is new."""
+        with self._connection.transaction():
+            watermark, horizon, _ = self._position()
+            span = {"watermark": watermark, "horizon": horizon}
+            errors = [CountRow(*row) for row in self._connection.execute(_SQL["fold_errors"], span)]
+            executions = [ExecutionRow(*row) for row in self._connection.execute(_SQL["fold_executions"], span)]
+            if errors:
+                self._connection.execute(_SQL["fold_groups"], span)
+            if errors or executions:
+                self._connection.execute(_SQL["move_watermark"], span)
+            pending = [CountRow(*row) for row in self._connection.execute(_SQL["pending_errors"], span)]
+            pending_executions = [
+                ExecutionRow(*row) for row in self._connection.execute(_SQL["pending_executions"], span)
+            ]
+        return Folded(errors, executions, pending, pending_executions)
+
+    def _position(self) -> tuple[int, int, str]:
+        row = self._connection.execute(_SQL["position"]).fetchone()
+        assert row is not None
+        return row[0], row[1], row[2]

@@ -1,0 +1,58 @@
+-- position: the watermark, and the horizon below which every transaction has ended
+select watermark.xact_id::text::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+    watermark.system_identifier
+from tally_watermark watermark
+for update;
+
+-- start_at_zero: the first watermark; everything is still to be folded in
+insert into tally_watermark (xact_id, system_identifier) values ('0', %(system_identifier)s)
+on conflict do nothing;
+
+-- fold_errors: add the rows between watermark and horizon to the rollup; answers the touched series' new totals
+insert into error_counts as kept (bucket, project_id, workflow_id, source, error_type, severity, fingerprint, errors)
+select date_bin('10 seconds', "timestamp", 'epoch'::timestamptz) as bucket,
+    project_id, workflow_id, source, error_type, severity, fingerprint, count(*)
+from error_metrics
+where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
+group by 1, 2, 3, 4, 5, 6, 7
+on conflict on constraint error_counts_series do update set errors = kept.errors + excluded.errors
+returning bucket, project_id, workflow_id, source, error_type, severity::text, fingerprint, errors;
+
+-- fold_executions: the same for trials
+insert into execution_counts as kept (bucket, project_id, workflow_id, source, finished, failed)
+select date_bin('10 seconds', "timestamp", 'epoch'::timestamptz) as bucket,
+    project_id, workflow_id, source, sum(finished), sum(failed)
+from execution_metrics
+where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
+group by 1, 2, 3, 4
+on conflict on constraint execution_counts_series do update
+    set finished = kept.finished + excluded.finished, failed = kept.failed + excluded.failed
+returning bucket, project_id, workflow_id, source, finished, failed;
+
+-- fold_groups: first and last sight of each group
+insert into error_groups as kept (fingerprint, title, first_seen, last_seen)
+select fingerprint, (array_agg(title order by "timestamp" desc))[1], min("timestamp"), max("timestamp")
+from error_metrics
+where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
+group by fingerprint
+on conflict (fingerprint) do update set
+    title = case when excluded.last_seen >= kept.last_seen then excluded.title else kept.title end,
+    first_seen = least(kept.first_seen, excluded.first_seen),
+    last_seen = greatest(kept.last_seen, excluded.last_seen);
+
+-- move_watermark: from now on these rows are in the rollup
+update tally_watermark set xact_id = %(horizon)s::text::xid8, updated_at = now();
+
+-- pending_errors: what is visible above the horizon, in the rollup's shape
+select date_bin('10 seconds', "timestamp", 'epoch'::timestamptz) as bucket,
+    project_id, workflow_id, source, error_type, severity::text, fingerprint, count(*) as errors
+from error_metrics
+where xact_id >= %(horizon)s::text::xid8
+group by 1, 2, 3, 4, 5, 6, 7;
+
+-- pending_executions: the same for trials
+select date_bin('10 seconds', "timestamp", 'epoch'::timestamptz) as bucket,
+    project_id, workflow_id, source, sum(finished)::bigint as finished, sum(failed)::bigint as failed
+from execution_metrics
+where xact_id >= %(horizon)s::text::xid8
+group by 1, 2, 3, 4;

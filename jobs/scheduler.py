@@ -46,7 +46,7 @@ def run(stop: threading.Event) -> None:
         except (psycopg.Error, StoreUnavailable) as error:
             log.warning("Postgres is away, the work waits", reason=str(error).splitlines()[0], seconds=back_off)
         except JobError as error:
-            log.error("the work can't go on", reason=str(error))
+            log.warning("the work can't go on", reason=str(error))
         if stop.wait(back_off):
             return
         back_off = min(back_off * 2, _MOST_BACK_OFF)

@@ -1,0 +1,35 @@
+"""Where to send to: a DSN such as http://KEY@host:8080/1, or a plain address and a key."""
+
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+
+class Address(NamedTuple):
+    """`prefix` is the path before `/api`, without a trailing slash."""
+
+    is_secure: bool
+    host: str
+    port: int
+    prefix: str
+    key: str
+
+
+def parse_address(dsn_or_url: str, key: str | None) -> Address:
+    """Raises ValueError with a sentence that says how an address looks."""
+    hint = "Use a DSN such as http://KEY@errors.example.com:8080/1, or an address and a key."
+    try:
+        parts = urlsplit(dsn_or_url)
+        port = parts.port
+    except (ValueError, AttributeError):
+        raise ValueError(f"The address can't be read. {hint}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"The address must begin with http:// or https:// and name a host. {hint}")
+    in_dsn = unquote(parts.username) if parts.username else None
+    if not (key or in_dsn):
+        raise ValueError(f"The key is missing. {hint}")
+    path = parts.path.rstrip("/")
+    head, _, project = path.rpartition("/")
+    if in_dsn and project.isdigit():
+        path = head
+    is_secure = parts.scheme == "https"
+    return Address(is_secure, parts.hostname, port or (443 if is_secure else 80), path, key or in_dsn or "")

@@ -1,0 +1,125 @@
+"""From whatever a door takes in to an event that Postgres can store."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.exceptions import InvalidEvent
+from ingest.hall import normalise
+from ingest.models import MAX_EVENT_BYTES
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+JSON_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=10), inner, max_size=5),
+    max_leaves=20,
+)
+FIELDS = st.sampled_from(
+    ["error_id", "timestamp", "source", "error_type", "severity", "workflow_id", "title", "fingerprint", "message",
+     "metadata", "exception", "frames", "other"]
+)  # fmt: skip
+
+
+def metadata_of(raw: dict[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(normalise(raw, NOW).metadata)
+    return document
+
+
+def test_unknown_fields_are_kept() -> None:
+    assert metadata_of({"message": "m", "colour": "blue"})["colour"] == "blue"
+
+
+def test_a_malformed_workflow_id_does_not_lose_the_event() -> None:
+    assert normalise({"workflow_id": "nope"}, NOW).workflow_id is None
+    assert metadata_of({"workflow_id": "nope"})["workflow_id_given"] == "nope"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("2026-11-24T11:59:59Z", NOW - timedelta(seconds=1)),
+        ("2026-11-24T12:59:59+01:00", NOW - timedelta(seconds=1)),
+        ("2026-11-24 11:59:59", NOW - timedelta(seconds=1)),
+        (NOW.timestamp() - 1, NOW - timedelta(seconds=1)),
+        (None, NOW),
+    ],
+)
+def test_a_time_is_understood(given: Any, expected: datetime) -> None:
+    assert normalise({"timestamp": given}, NOW).timestamp == expected
+
+
+@pytest.mark.parametrize("given", ["2027-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_an_impossible_time_is_replaced_and_kept_aside(given: str) -> None:
+    assert normalise({"timestamp": given}, NOW).timestamp == NOW
+    assert metadata_of({"timestamp": given})["timestamp_given"] == given
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"error_id": "nope"},
+        {"timestamp": "yesterday"},
+        {"source": "kitchen"},
+        {"severity": "awful"},
+        {"error_type": "two words"},
+        {"metadata": [1]},
+    ],
+)
+def test_what_is_no_event_is_refused_by_field(raw: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent, match=next(iter(raw))):
+        normalise(raw, NOW)
+
+
+def test_ids_made_here_sort_by_time() -> None:
+    first = normalise({}, NOW).error_id
+    second = normalise({}, NOW + timedelta(milliseconds=2)).error_id
+    assert (first.version, str(first) < str(second)) == (7, True)
+
+
+def test_a_title_is_one_readable_line() -> None:
+    exception = {"type": "TypeError", "value": "fetch failed\nmore"}
+    raw = {"metadata": {"node": "createContact", "exception": exception}}
+    assert normalise(raw, NOW).title == "createContact: TypeError: fetch failed"
+    assert len(normalise({"title": "x" * 5000}, NOW).title) == 200
+
+
+def test_an_event_that_is_too_large_is_cut_with_a_mark() -> None:
+    raw = {"message": "x" * 1_000_000, "metadata": {"list": list(range(100_000)), "small": "kept"}}
+    event = normalise(raw, NOW)
+    assert len(event.metadata) <= MAX_EVENT_BYTES
+    document = json.loads(event.metadata)
+    assert "[cut" in document["message"]
+    assert document["small"] == "kept"
+
+
+def test_nesting_beyond_reason_is_cut() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(150):
+        deep = {"a": deep}
+    assert b"[cut]" in normalise({"metadata": deep}, NOW).metadata
+
+
+def test_characters_that_postgres_refuses_are_replaced() -> None:
+    assert metadata_of({"message": "a\x00b"})["message"] == "a�b"
+    assert metadata_of({"message": "a\ud800b"})["message"] == "a?b"
+
+
+def test_numbers_that_json_lacks_become_null() -> None:
+    assert metadata_of({"metadata": {"a": float("nan"), "b": float("inf")}})["a"] is None
+
+
+@given(st.dictionaries(FIELDS | st.text(max_size=8), JSON_VALUE, max_size=8))
+def test_anything_becomes_an_event_or_is_refused(raw: dict[str, Any]) -> None:
+    try:
+        event = normalise(raw, NOW)
+    except InvalidEvent:
+        return
+    assert isinstance(json.loads(event.metadata), dict)
+    assert len(event.metadata) <= MAX_EVENT_BYTES
+    assert b"\\u0000" not in event.metadata
+    assert "\n" not in event.title
+    assert event.title

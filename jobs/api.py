@@ -23,6 +23,7 @@ from ingest.doors.problems import Problem, problem_response
 from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings, settings
 from ingest.spool import Spool
+from ingest.vault import Vault, VaultClosed
 from ingest.writer import Writer
 from jobs.heartbeat import beat, instance_name
 from jobs.openapi import describe_doors
@@ -40,6 +41,7 @@ def create_app(options: Settings | None = None) -> FastAPI:
     app.state.options = options
     app.state.spool = spool
     app.state.store = Store(url, options.lake_dir, application="api")
+    app.state.vault = Vault(options.secret_key.get_secret_value())
     app.state.gate = Gate(Access(url), Writer(url, spool), options.max_body_bytes, options.max_batch)
     app.router.add_route(error_events.PATH, error_events.post_error_events, methods=["POST"])
     app.router.add_route(executions.PATH, executions.post_executions, methods=["POST"])
@@ -90,7 +92,7 @@ def _include_reading(app: FastAPI) -> None:
 
 
 def _install_problems(app: FastAPI) -> None:
-    statuses = {BadRequest: 422, NotFound: 404, Conflict: 409, StoreUnavailable: 503}
+    statuses = {BadRequest: 422, NotFound: 404, Conflict: 409, StoreUnavailable: 503, VaultClosed: 503}
 
     def answer(_: Request, error: Exception) -> Response:
         status = next(status for kind, status in statuses.items() if isinstance(error, kind))

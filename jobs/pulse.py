@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import structlog
-
 from analytics.freshness import complete_to
 from ingest.database import Connection
+from jobs.alert_message import Composer
 from jobs.alerting import Evaluator
 from jobs.tally import Tally
 
@@ -23,18 +22,18 @@ OUTBOX = "meshhook_errors_outbox"
 _GATHER_SECONDS = 0.1
 _LOOK_UP_SECONDS = 0.25  # how soon a request to stop is noticed
 
-log = structlog.get_logger("pulse")
-
 
 class Pulse:
     """Runs on the leader's connection, in one thread."""
 
-    def __init__(self, connection: Connection, evaluate_seconds: float, wake_delivery: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: Connection, evaluate_seconds: float, composer: Composer, wake_delivery: Callable[[], None]
+    ) -> None:
         self._connection = connection
         self._evaluate_seconds = evaluate_seconds
         self._wake_delivery = wake_delivery
         self._tally = Tally(connection)
-        self._evaluator = Evaluator(connection)
+        self._evaluator = Evaluator(connection, composer)
         self._last_tick = 0.0
         self._rules_changed = False
 
@@ -73,8 +72,8 @@ class Pulse:
         if self._rules_changed:
             self._rules_changed = False
             self._evaluator.load(now)
-        self._evaluator.apply(folded.errors + folded.executions)
-        self._evaluator.pending(folded.pending_errors + folded.pending_executions)
+        self._evaluator.apply([*folded.errors, *folded.executions])
+        self._evaluator.pending([*folded.pending_errors, *folded.pending_executions])
         transitions = self._evaluator.tick(now, complete_to(self._connection, now))
         if transitions:
             self._wake_delivery()

@@ -13,10 +13,12 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from analytics.store import Store
 from ingest.database import Connection, connect
 from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings, settings
 from ingest.statements import load_statements
+from jobs.alert_message import Composer
 from jobs.delivery.desk import DeliveryDesk
 from jobs.exceptions import JobError
 from jobs.heartbeat import beat, forget_the_dead, instance_name
@@ -83,7 +85,10 @@ class Leader:
                 max_lag_seconds=self._options.mirror_max_lag,
             )
             desk = stack.enter_context(DeliveryDesk(self._options))
-            pulse = Pulse(self._session, self._options.evaluate_seconds, desk.wake)
+            store = Store(url, self._options.lake_dir, application="alerting", max_connections=2)
+            stack.callback(store.close)
+            composer = Composer(store, self._options.app_url)
+            pulse = Pulse(self._session, self._options.evaluate_seconds, composer, desk.wake)
             scheduler = self._scheduler(house, mirror)
             stack.callback(scheduler.shutdown, wait=True)
             scheduler.start()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
-from jobs.alerting import CountRow, ExecutionRow
+from jobs.window_counts import CountRow, ExecutionRow
 from jobs.exceptions import ClusterChanged
 
 _SQL = load_statements(__file__)

@@ -1,0 +1,90 @@
+"""What an alert tells people, as plain data: every channel renders the same facts."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import structlog
+
+from analytics.evaluation import Decision, Reason, window_start
+from analytics.exceptions import AnalyticsError
+from analytics.queries import error_series, top_groups
+from analytics.rules import AlertRule
+from analytics.store import Store
+from ingest.exceptions import IngestError
+
+_HISTORY = timedelta(minutes=30)
+_MOST_GROUPS = 3
+
+log = structlog.get_logger("alerting")
+
+
+class Composer:
+    """Puts messages together; where the details can't be read, the message goes without them."""
+
+    def __init__(self, store: Store, app_url: str) -> None:
+        self._store = store
+        self._app_url = app_url
+
+    def firing(self, rule: AlertRule, alert_id: UUID, decision: Decision, now: datetime) -> dict[str, Any]:
+        """A breach."""
+        message = self._facts(rule, alert_id, "firing", decision.value, decision.reason, now)
+        message |= {"since": decision.state.since.isoformat(), "fired_at": now.isoformat()}
+        return message | self._details(rule, window_start(now, rule.window_seconds), now)
+
+    def resolved(
+        self,
+        rule: AlertRule,
+        alert_id: UUID,
+        reason: Reason,
+        value: float | None,
+        peak: float | None,
+        *,
+        started_at: datetime,
+        fired_at: datetime,
+        now: datetime,
+    ) -> dict[str, Any]:
+        """The end of it."""
+        message = self._facts(rule, alert_id, "resolved", value, reason, now)
+        message |= {"since": started_at.isoformat(), "fired_at": fired_at.isoformat()}
+        message |= {"resolved_at": now.isoformat(), "peak_value": peak}
+        start = started_at - timedelta(seconds=rule.window_seconds)
+        return message | self._details(rule, max(start, now - timedelta(hours=5)), now)
+
+    def _facts(
+        self, rule: AlertRule, alert_id: UUID, kind: str, value: float | None, reason: Reason, now: datetime
+    ) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "alert_id": str(alert_id),
+            "rule_name": rule.name,
+            "signal": rule.signal,
+            "value": value,
+            "threshold": rule.threshold,
+            "window_seconds": rule.window_seconds,
+            "scope": rule.scope.model_dump(mode="json", exclude_defaults=True),
+            "reason": reason.value,
+            "links": self._links(rule, now),
+        }
+
+    def _links(self, rule: AlertRule, now: datetime) -> dict[str, str]:
+        filters = [(name, str(value)) for name, values in rule.scope.filters().active().items() for value in values]
+        around = [("start", (now - timedelta(hours=1)).isoformat()), ("end", (now + timedelta(minutes=10)).isoformat())]
+        return {
+            "overview": f"{self._app_url}/?{urlencode([('range', '1h'), *filters])}",
+            "history": f"{self._app_url}/history?{urlencode([*around, *filters])}",
+        }
+
+    def _details(self, rule: AlertRule, start: datetime, now: datetime) -> dict[str, Any]:
+        filters = rule.scope.filters()
+        end = now + timedelta(seconds=10)
+        try:
+            groups = top_groups(self._store, start, end, filters, _MOST_GROUPS).to_dicts()
+            series = error_series(self._store, now - _HISTORY, end, 60, filters)
+        except (AnalyticsError, IngestError) as error:
+            log.warning("an alert goes out without details", reason=str(error))
+            return {"top_groups": [], "series": []}
+        points = [[bucket.isoformat(), errors] for bucket, errors in series.select("bucket", "errors").rows()]
+        kept = [{name: group[name] for name in ("fingerprint", "title", "errors")} for group in groups]
+        return {"top_groups": kept, "series": points}

@@ -58,7 +58,7 @@ def update_rule(connection: Connection, rule_id: UUID, draft: RuleDraft) -> Aler
     return AlertRule(id=rule_id, **draft.model_dump())
 
 
-def _write(connection: Connection, statement: str, draft: RuleDraft, more: Mapping[str, Any]) -> UUID:
+def _write(connection: Connection, statement: str, draft: RuleDraft, more: dict[str, Any]) -> UUID:
     values = draft.model_dump() | {
         "scope": draft.scope.model_dump_json(exclude_defaults=True),
         "channel_ids": list(draft.channel_ids),

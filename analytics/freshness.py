@@ -14,4 +14,5 @@ def complete_to(connection: Connection, now: datetime) -> datetime:
     APIs show signs of life every few seconds, so an answer some seconds before `now` is a healthy one.
     """
     row = connection.execute(_SQL["complete_to"]).fetchone()
-    return min([now, *(moment for moment in row or () if moment is not None)])
+    known: list[datetime] = [moment for moment in row or () if moment is not None]
+    return min([now, *known])

@@ -7,7 +7,7 @@ one outbox row for each channel. Sending is somebody else's work (jobs/delivery)
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -53,7 +53,7 @@ class Evaluator:
         self._composer = composer
         self._rules: list[AlertRule] = []
         self._standings: dict[UUID, _Standing] = {}
-        self._windows = RuleWindows([], datetime.min)
+        self._windows = RuleWindows([], datetime.min.replace(tzinfo=UTC))
 
     def load(self, now: datetime) -> None:
         """Read rules, states and counts. An alert whose rule is gone or switched off is resolved."""

@@ -25,7 +25,6 @@ wal_compression = on
 jit = off
 max_locks_per_transaction = 128
 """
-_PASSWORD_FILE = "password"
 _START_TRIES = 3
 
 
@@ -67,17 +66,15 @@ class EmbeddedPostgres:
 
     @property
     def _password_file(self) -> Path:
-        return self.directory / _PASSWORD_FILE
+        return self.directory / "password"
 
-    def _start_server(self) -> Any:
+    def _start_server(self) -> None:
         """A start after a crash replays the log and may outlast the library's patience: so several tries."""
-        for tries_left in reversed(range(_START_TRIES)):
+        tries_left = _START_TRIES
+        while True:
+            tries_left -= 1
             try:
-                if self._server is None:
-                    self._server = get_server(self._cluster, cleanup_mode=None)
-                else:  # the library answers a stopped server from its cache
-                    self._server.start()
-                return self._server
+                self._start_once()
             except subprocess.TimeoutExpired as error:
                 if not tries_left:
                     raise StartFailed(f"Postgres didn't start in time. Its log: {self._cluster / 'log'}") from error
@@ -87,7 +84,14 @@ class EmbeddedPostgres:
                     f"Postgres can't start under {self._cluster}: {self._last_words() or error}. "
                     "Check free disk space and permissions, or set DATABASE_URL to a server of your own."
                 ) from error
-        raise AssertionError("unreachable")
+            else:
+                return
+
+    def _start_once(self) -> None:
+        if self._server is None:
+            self._server = get_server(self._cluster, cleanup_mode=None)
+        else:  # the library answers a stopped server from its cache
+            self._server.start()
 
     def _last_words(self) -> str:
         log = self._cluster / "log"

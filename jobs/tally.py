@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
-from jobs.window_counts import CountRow, ExecutionRow
 from jobs.exceptions import ClusterChanged
+from jobs.window_counts import CountRow, ExecutionRow
 
 _SQL = load_statements(__file__)
 

@@ -1,0 +1,85 @@
+"""Slack: an incoming webhook with Block Kit."""
+
+from http.client import HTTPException
+from typing import Any
+from urllib.error import URLError
+
+from slack_sdk.webhook import WebhookClient
+
+from jobs.delivery.message import Message
+from jobs.delivery.transport import TIMEOUT_SECONDS, Destination, PassingFailure, PermanentFailure, Transport
+
+_COLOURS = {"firing": "#c4382b", "resolved": "#2f855a"}
+_MARKS = {"firing": ":red_circle: Firing", "resolved": ":large_green_circle: Resolved"}
+_LONGEST_HEADER = 150
+_LONGEST_TEXT = 2_900
+
+
+class SlackTransport(Transport):
+    """Posts to the address in the channel's secret."""
+
+    def send(self, message: Message, to: Destination) -> str:
+        """See Transport."""
+        if not to.secret:
+            raise PermanentFailure("The channel has no webhook address. Create it again.")
+        client = WebhookClient(to.secret, timeout=TIMEOUT_SECONDS)
+        try:
+            response = client.send(text=_plain(message), attachments=[attachment(message)])
+        except (URLError, OSError, HTTPException, ValueError) as error:  # their text would name the secret address
+            raise PassingFailure(f"Slack can't be reached ({type(error).__name__}).") from None
+        detail = f"Slack answered {response.status_code}"
+        if response.status_code == 200:
+            return detail
+        if response.status_code == 429 or response.status_code >= 500:
+            raise PassingFailure(f"{detail}.", _seconds(response.headers))
+        raise PermanentFailure(f"{detail} {escape(str(response.body))[:80]}. Is the webhook still valid?")
+
+
+def attachment(message: Message) -> dict[str, Any]:
+    """The blocks, with the state's colour beside them."""
+    facts = "\n".join(f"*{label}*  {escape(text)}" for label, text in message.facts())
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": _cut(message.headline(), _LONGEST_HEADER)}},
+        {
+            "type": "section",
+            "text": {"type": "mrkdwn", "text": _cut(f"{_MARKS[message.kind]}\n{facts}", _LONGEST_TEXT)},
+        },
+    ]
+    if message.top_groups:
+        lines = [f"• {group.errors:,} × {escape(_cut(group.title, 200))}" for group in message.top_groups]
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _cut("\n".join(lines), _LONGEST_TEXT)}})
+    buttons = [
+        {"type": "button", "text": {"type": "plain_text", "text": label}, "url": message.links[name]}
+        for name, label in (("overview", "Open dashboard"), ("history", "What happened"))
+        if message.links.get(name, "").startswith(("http://", "https://"))
+    ]
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
+    return {"color": _COLOURS[message.kind], "blocks": blocks, "fallback": _plain(message)}
+
+
+def escape(text: str) -> str:
+    """Text that Slack shows as it is: the three characters that it asks to escape, and no formatting of its own."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "*_~`":
+        text = text.replace(mark, f"\u200b{mark}")
+    return text
+
+
+def _plain(message: Message) -> str:
+    text = message.headline().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"[{message.kind}] {text}"
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _seconds(headers: dict[str, Any]) -> float | None:
+    for name, value in headers.items():
+        if name.lower() == "retry-after":
+            try:
+                return float(value)
+            except (TypeError, ValueError):
+                return None
+    return None

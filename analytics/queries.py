@@ -280,3 +280,11 @@ def filter_choices(store: Store, since: timedelta = timedelta(days=7)) -> dict[s
     frame = _postgres(store, _SQL["known_values"], {"since": datetime.now(UTC) - since}, schema)
     choices = {name: frame[name].drop_nulls().unique().sort().to_list() for name in schema}
     return choices | {"severity": list(SEVERITIES)}
+
+
+def has_errors(store: Store) -> bool:
+    """Whether any error was ever stored."""
+    if store.listing("errors").parts:
+        return True
+    with store.connection() as connection:
+        return connection.execute(_SQL["any_error"]).fetchone() is not None

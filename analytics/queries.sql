@@ -100,3 +100,6 @@ select distinct source, error_type, workflow_id::text from error_counts where bu
 union
 select distinct source, error_type, workflow_id::text from error_metrics
 where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8);
+
+-- any_error: a row if there is an error at all
+select 1 from error_metrics limit 1;

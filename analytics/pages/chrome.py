@@ -1,0 +1,89 @@
+"""What stands around every page: the bar at the top, the look, and where the data comes from."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+from analytics.charts import SEVERITY_COLOURS, Mode
+from analytics.store import Store
+from ingest.settings import settings
+
+ICON = ":material/monitoring:"
+
+_LOOK = """<style>
+[data-testid="stHeader"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 1.1rem 2rem 3rem; max-width: 1500px; }
+[data-testid="stStatusWidget"], [data-testid="stDecoration"] { display: none; }
+[data-stale="true"] { opacity: 1 !important; transition: none !important; }
+[data-testid="stMetric"] { padding: 0.2rem 0; }
+[data-testid="stMetricLabel"] p { font-size: 0.82rem; opacity: 0.75; }
+[data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
+.st-key-bar { border-bottom: 1px solid var(--mh-line); padding-bottom: 0.55rem; margin-bottom: 0.5rem; }
+.mh-mark { font-weight: 680; font-size: 1.05rem; letter-spacing: -0.01em; white-space: nowrap; }
+.mh-mark span { color: var(--mh-high); }
+.mh-who { font-size: 0.85rem; opacity: 0.8; white-space: nowrap; text-align: right; }
+.mh-who a { color: inherit; }
+.mh-table { width: 100%; border-collapse: collapse; table-layout: fixed; font-size: 0.88rem; }
+.mh-table th { text-align: left; font-weight: 500; opacity: 0.65; font-size: 0.78rem;
+  padding: 0.2rem 0.5rem 0.35rem 0; }
+.mh-table td { padding: 0.36rem 0.5rem 0.36rem 0; border-top: 1px solid var(--mh-line); vertical-align: top;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.mh-table .num { text-align: right; font-variant-numeric: tabular-nums; padding-right: 0.9rem; }
+.mh-table a { color: inherit; text-decoration: none; }
+.mh-table a:hover { text-decoration: underline; }
+.mh-dim { opacity: 0.65; }
+.mh-sev { display: inline-block; width: 0.62rem; height: 0.62rem; border-radius: 2px; margin-right: 0.45rem; }
+.mh-live { font-size: 0.8rem; opacity: 0.75; white-space: nowrap; }
+.mh-live i { display: inline-block; width: 0.5rem; height: 0.5rem; border-radius: 50%; background: #2f9e62;
+  margin-right: 0.4rem; }
+.mh-code { font-family: var(--st-code-font, monospace); font-size: 0.82rem; overflow-wrap: anywhere; }
+.mh-frame { border-left: 3px solid var(--mh-line); padding: 0.25rem 0 0.25rem 0.7rem; margin: 0.35rem 0; }
+.mh-frame.app { border-left-color: var(--mh-accent); }
+.mh-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.88rem; margin: 0; }
+.mh-facts dt { opacity: 0.65; } .mh-facts dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 900px) { [data-testid="stMainBlockContainer"] { padding: 0.8rem 1rem 2rem; } }
+</style>"""
+
+
+@st.cache_resource
+def store() -> Store:
+    """Postgres and the lake, shared by all sessions of this process."""
+    options = settings()
+    return Store(options.database_url.get_secret_value(), options.lake_dir, application="dashboard")
+
+
+def mode() -> Mode:
+    """Whether the reader's page is light or dark."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def zone() -> str:
+    """The reader's time zone."""
+    name = st.context.timezone or "UTC"
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError):
+        return "UTC"
+
+
+def frame(pages: Sequence[Any]) -> None:
+    """The bar at the top."""
+    colours = SEVERITY_COLOURS[mode()]
+    line = "#2d3640" if mode() == "dark" else "#dfe4e8"
+    accent = "#7fb2dd" if mode() == "dark" else "#2b5f8a"
+    variables = f"--mh-line: {line}; --mh-accent: {accent}; --mh-high: {colours['high']};"
+    st.html(f"{_LOOK}<style>:root {{ {variables} }}</style>")
+    with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="medium"):
+        st.html('<div class="mh-mark">MeshHook <span>Errors</span></div>', width="content")
+        for page in pages:
+            st.page_link(page, label=page.title, width="content")
+        st.html('<div class="mh-who"><a href="/sign-out" target="_self">Sign out</a></div>')
+
+
+def severity_mark(severity: str) -> str:
+    """A small square in the severity's colour; the word itself stands beside it or in the title."""
+    colour = SEVERITY_COLOURS[mode()].get(severity, "#888888")
+    return f'<span class="mh-sev" style="background:{colour}" title="{escape(severity)}"></span>'

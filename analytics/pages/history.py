@@ -1,0 +1,208 @@
+"""History: any range, narrowed by brushing the chart and by clicking a group, down to one event."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import streamlit as st
+
+from analytics.charts import fitting_interval, interval_name, rate_chart, severity_chart
+from analytics.events import error_by_id
+from analytics.exceptions import AnalyticsError
+from analytics.filters import Filters
+from analytics.pages.chrome import mode, store, zone
+from analytics.pages.event_view import event_view
+from analytics.pages.filter_bar import filter_bar
+from analytics.queries import error_series, latest_errors, top_groups
+from ingest.exceptions import StoreUnavailable
+
+_DEFAULT_LENGTH = timedelta(days=1)
+_PRESETS = {
+    "Last hour": timedelta(hours=1),
+    "Last 24 hours": timedelta(days=1),
+    "Last 7 days": timedelta(days=7),
+    "Last 30 days": timedelta(days=30),
+    "Last 365 days": timedelta(days=365),
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("History", anchor=False)
+    try:
+        if linked := st.query_params.get("error_id"):
+            _linked_event(linked)
+            return
+        start, end = _range()
+        filters = filter_bar()
+        if end <= start:
+            st.warning("The end of the range must be after its start.")
+            return
+        _drill_down(start, end, filters)
+    except StoreUnavailable as error:
+        st.warning(str(error), icon=":material/cloud_off:")
+    except AnalyticsError as error:
+        st.error(str(error))
+
+
+def _linked_event(linked: str) -> None:
+    event = _event(linked)
+    if event is None:
+        st.info("No error has this id, or it is no longer kept.")
+    else:
+        event_view(event)
+    if st.button("Show the whole history"):
+        del st.query_params["error_id"]
+        st.rerun()
+
+
+def _event(text: str) -> dict[str, Any] | None:
+    try:
+        return error_by_id(store(), UUID(text))
+    except ValueError:
+        return None
+
+
+def _range() -> tuple[datetime, datetime]:
+    """Start and end in UTC: from the link at first, then from the controls, which show the reader's zone."""
+    here = ZoneInfo(zone())
+    if "history_start" not in st.session_state:
+        end = _moment(st.query_params.get("end")) or datetime.now(UTC) + timedelta(minutes=1)
+        start = _moment(st.query_params.get("start")) or end - _DEFAULT_LENGTH
+        _set_range(start.astimezone(here), end.astimezone(here))
+    preset, start_column, end_column = st.columns([1.2, 1, 1], vertical_alignment="bottom")
+    with preset:
+        st.selectbox(
+            "Range", list(_PRESETS), index=None, placeholder="Choose a range", key="preset", on_change=_apply_preset
+        )
+    with start_column:
+        first = st.datetime_input("From", key="history_start", step=60)
+    with end_column:
+        last = st.datetime_input("To", key="history_end", step=60)
+    now = datetime.now(UTC)
+    start = now - _DEFAULT_LENGTH if first is None else first.replace(tzinfo=here).astimezone(UTC)
+    end = now if last is None else last.replace(tzinfo=here).astimezone(UTC)
+    if st.query_params.get("start") != start.isoformat() or st.query_params.get("end") != end.isoformat():
+        st.query_params["start"], st.query_params["end"] = start.isoformat(), end.isoformat()
+    return start, end
+
+
+def _apply_preset() -> None:
+    chosen = st.session_state["preset"]
+    if chosen is not None:
+        end = datetime.now(ZoneInfo(zone())) + timedelta(minutes=1)
+        _set_range(end - _PRESETS[chosen], end)
+
+
+def _set_range(start: datetime, end: datetime) -> None:
+    for key, moment in (("history_start", start), ("history_end", end)):
+        st.session_state[key] = moment.replace(tzinfo=None, second=0, microsecond=0)
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
+    interval = fitting_interval((end - start).total_seconds())
+    by_severity = error_series(store(), start, end, interval, filters, "severity")
+    chart = severity_chart(by_severity, start, end, interval, zone=zone(), mode=mode(), height=260, brush=True)
+    picked: Any = st.altair_chart(chart, width="stretch", key="history_chart", on_select="rerun", theme=None)
+    series = error_series(store(), start, end, interval, filters)
+    if series["finished"].sum() > 0:
+        st.altair_chart(rate_chart(series, start, end, zone=zone(), mode=mode()), width="stretch", theme=None)
+    narrowed = _brushed(picked, start, end)
+    first, last = narrowed or (start, end)
+    local = [moment.astimezone(ZoneInfo(zone())) for moment in (first, last)]
+    hint = "" if narrowed else " · drag across the chart to narrow it down"
+    st.caption(
+        f"{local[0]:%Y-%m-%d %H:%M:%S} to {local[1]:%Y-%m-%d %H:%M:%S}, bars of a {interval_name(interval)}{hint}"
+    )
+    groups, events = st.columns([1, 1.25], gap="large")
+    with groups:
+        st.subheader("Groups", anchor=False)
+        chosen = _choose_group(first, last, filters)
+    with events:
+        st.subheader("Errors", anchor=False)
+        event = _choose_event(first, last, chosen)
+    if event is not None:
+        with st.container(border=True):
+            event_view(event)
+
+
+def _brushed(picked: Any, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
+    """The brushed range in UTC. Vega answers milliseconds of a wall clock: the reader's."""
+    values = picked.selection.get("brush", {}).get("bucket") if picked else None
+    if not isinstance(values, list) or len(values) != 2:
+        return None
+    here = ZoneInfo(zone())
+    low, high = (
+        datetime.fromtimestamp(value / 1000, UTC).astimezone(here).astimezone(UTC)
+        for value in sorted(map(float, values))
+    )
+    low, high = max(low, start), min(high, end)
+    return (low, high) if high > low else None
+
+
+def _choose_group(start: datetime, end: datetime, filters: Filters) -> Filters:
+    """The filters, narrowed to the groups that were clicked."""
+    if filters.fingerprint:
+        st.button("Show all groups", on_click=_forget_fingerprint)
+    groups = top_groups(store(), start, end, filters, 50)
+    if groups.is_empty():
+        st.caption("No errors in this range.")
+        return filters
+    picked: Any = st.dataframe(
+        groups.with_columns(pl.col("last_seen").dt.convert_time_zone(zone())),
+        hide_index=True,
+        column_order=("severity", "title", "errors", "last_seen"),
+        column_config={
+            "severity": st.column_config.TextColumn("Severity", width=80),
+            "title": st.column_config.TextColumn("Group", width="large"),
+            "errors": st.column_config.NumberColumn("Errors", format="localized", width=80),
+            "last_seen": st.column_config.DatetimeColumn("Last seen", format="YYYY-MM-DD HH:mm:ss", width=150),
+        },
+        key="groups",
+        on_select="rerun",
+        selection_mode="single-row",
+        height=390,
+    )
+    rows = [row for row in picked.selection.rows if row < groups.height]
+    if not rows:
+        return filters
+    return Filters(**{**filters.active(), "fingerprint": (groups["fingerprint"][rows[0]],)})
+
+
+def _forget_fingerprint() -> None:
+    del st.query_params["fingerprint"]
+
+
+def _choose_event(start: datetime, end: datetime, filters: Filters) -> dict[str, Any] | None:
+    events = latest_errors(store(), start, end, filters, 200)
+    if events.is_empty():
+        st.caption("No errors in this range.")
+        return None
+    picked: Any = st.dataframe(
+        events.with_columns(pl.col("timestamp").dt.convert_time_zone(zone())),
+        hide_index=True,
+        column_order=("timestamp", "severity", "title", "source", "error_type"),
+        column_config={
+            "timestamp": st.column_config.DatetimeColumn("Time", format="YYYY-MM-DD HH:mm:ss", width=150),
+            "severity": st.column_config.TextColumn("Severity", width=80),
+            "title": st.column_config.TextColumn("Error", width="large"),
+            "source": st.column_config.TextColumn("Source", width=80),
+            "error_type": st.column_config.TextColumn("Type", width=90),
+        },
+        key="events",
+        on_select="rerun",
+        selection_mode="single-row",
+        height=390,
+    )
+    rows = [row for row in picked.selection.rows if row < events.height]
+    return _event(events["error_id"][rows[0]]) if rows else None

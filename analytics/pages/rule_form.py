@@ -1,0 +1,181 @@
+"""The form for one alert rule, with a preview that follows every change."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+from pydantic import ValidationError
+
+from analytics.alert_store import create_rule, list_channels, update_rule
+from analytics.backtest import backtest, signal_series
+from analytics.charts import threshold_chart
+from analytics.evaluation import Transition
+from analytics.exceptions import AnalyticsError
+from analytics.pages.chrome import mode, store, zone
+from analytics.pages.filter_bar import known_choices
+from analytics.queries import error_series
+from analytics.rules import SIGNALS, AlertRule, Channel, RuleDraft
+from ingest.models import SEVERITIES, SOURCES
+
+_PREVIEW = timedelta(hours=3)
+_NO_DATA = {"keep": "stays as it is", "resolve": "resolves", "fire": "fires"}
+_UNITS = {
+    "count": "errors in the window",
+    "rate_per_minute": "errors per minute",
+    "error_rate_percent": "percent failed",
+}
+
+
+def rule_form(rule: AlertRule | None) -> None:
+    """Draw the form for a new rule or an existing one. Saving it closes the form."""
+    key = "new" if rule is None else str(rule.id)
+    with store().connection() as connection:
+        channels = list_channels(connection)
+    entered = _entered(rule, channels, key)
+    draft: RuleDraft | None = None
+    try:
+        draft = RuleDraft.model_validate(entered)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            field = str(problem["loc"][0]).replace("_", " ").capitalize() + ": " if problem["loc"] else ""
+            st.error(field + problem["msg"].removeprefix("Value error, "))
+    if draft is not None:
+        _preview(draft)
+    save, cancel, _ = st.columns([1, 1, 4])
+    if save.button("Save", type="primary", disabled=draft is None, key=f"save_{key}", width="stretch") and draft:
+        _save(rule, draft)
+    if cancel.button("Cancel", key=f"cancel_{key}", width="stretch"):
+        close_form()
+        st.rerun()
+
+
+def close_form() -> None:
+    """Show the list again."""
+    st.session_state.pop("editing", None)
+
+
+def _save(rule: AlertRule | None, draft: RuleDraft) -> None:
+    try:
+        with store().connection() as connection:
+            if rule is None:
+                create_rule(connection, draft)
+            else:
+                update_rule(connection, rule.id, draft)
+    except AnalyticsError as error:
+        st.error(str(error))
+        return
+    close_form()
+    st.session_state["said"] = f"«{draft.name}» is saved and evaluated from now on."
+    st.rerun()
+
+
+def _entered(rule: AlertRule | None, channels: Sequence[Channel], key: str) -> dict[str, Any]:
+    """What stands in the controls, as plain values."""
+    before = rule or RuleDraft(name="New rule", threshold=10)
+    name, signal = st.columns([1.4, 1])
+    entered: dict[str, Any] = {
+        "name": name.text_input("Name", "" if rule is None else before.name, key=f"name_{key}", max_chars=100),
+        "signal": signal.selectbox(
+            "Signal",
+            list(SIGNALS),
+            list(SIGNALS).index(before.signal),
+            format_func=SIGNALS.__getitem__,
+            key=f"signal_{key}",
+        ),
+        "enabled": before.enabled,
+    }
+    threshold, window, lasting, keeping = st.columns(4)
+    entered["threshold"] = threshold.number_input(
+        f"Threshold ({_UNITS[entered['signal']]})", value=float(before.threshold), min_value=0.0, key=f"threshold_{key}"
+    )
+    entered["window_seconds"] = window.number_input(
+        "Window (seconds)", value=before.window_seconds, min_value=10, max_value=86_400, step=10, key=f"window_{key}"
+    )
+    entered["for_seconds"] = lasting.number_input(
+        "For at least (seconds)",
+        value=before.for_seconds,
+        min_value=0,
+        max_value=86_400,
+        step=10,
+        key=f"for_{key}",
+        help="How long the breach must last before the alert fires.",
+    )
+    entered["keep_firing_seconds"] = keeping.number_input(
+        "Resolve after (seconds)",
+        value=before.keep_firing_seconds,
+        min_value=0,
+        max_value=86_400,
+        step=10,
+        key=f"keep_{key}",
+        help="How long all must be well before the alert resolves.",
+    )
+    if entered["signal"] == "error_rate_percent":
+        entered |= _rate_options(before, key)
+    entered["scope"] = _scope(before, key, is_rate=entered["signal"] == "error_rate_percent")
+    names = {channel.id: f"{channel.name} ({channel.kind})" for channel in channels}
+    entered["channel_ids"] = st.multiselect(
+        "Tell",
+        list(names),
+        [channel for channel in before.channel_ids if channel in names],
+        format_func=names.__getitem__,
+        key=f"channels_{key}",
+        placeholder="Nobody: the alert shows on this page only",
+    )
+    return entered
+
+
+def _rate_options(before: RuleDraft, key: str) -> dict[str, Any]:
+    least, unknown = st.columns(2)
+    return {
+        "min_executions": least.number_input(
+            "Executions needed to tell a rate", value=before.min_executions, min_value=1, key=f"least_{key}"
+        ),
+        "no_data": unknown.selectbox(
+            "With fewer, the alert",
+            list(_NO_DATA),
+            list(_NO_DATA).index(before.no_data),
+            format_func=_NO_DATA.__getitem__,
+            key=f"nodata_{key}",
+        ),
+    }
+
+
+def _scope(before: RuleDraft, key: str, *, is_rate: bool) -> dict[str, list[Any]]:
+    known = known_choices()
+    scope = before.scope
+    fields: list[tuple[str, str, list[str], tuple[Any, ...]]] = [("source", "Source", list(SOURCES), scope.source)]
+    if not is_rate:
+        fields += [
+            ("error_type", "Type", known["error_type"], scope.error_type),
+            ("severity", "Severity", list(reversed(SEVERITIES)), scope.severity),
+        ]
+    fields.append(("workflow_id", "Workflow", known["workflow_id"], tuple(map(str, scope.workflow_id))))
+    chosen: dict[str, list[Any]] = {}
+    for column, (field, label, options, default) in zip(st.columns(len(fields)), fields, strict=True):
+        every = sorted({*options, *default})
+        chosen[field] = column.multiselect(label, every, list(default), key=f"{field}_{key}", placeholder="all")
+    chosen["project_id"] = [str(project) for project in scope.project_id]
+    chosen["fingerprint"] = [] if is_rate else list(scope.fingerprint)
+    chosen["workflow_id"] = [UUID(value) for value in chosen["workflow_id"]]
+    return chosen
+
+
+def _preview(draft: RuleDraft) -> None:
+    """The rule against the last hours: the evaluator that would have run, over what happened."""
+    now = datetime.now(UTC)
+    counts = error_series(
+        store(), now - _PREVIEW - timedelta(seconds=draft.window_seconds), now, 10, draft.scope.filters()
+    )
+    told = [item for item in backtest(draft, counts) if item.at >= now - _PREVIEW]
+    times = sum(item.transition is Transition.FIRED for item in told)
+    values = signal_series(draft, counts)
+    shown = values.filter(values["bucket"] >= now - _PREVIEW)
+    st.altair_chart(
+        threshold_chart(shown, draft.threshold, _UNITS[draft.signal], zone=zone(), mode=mode()),
+        width="stretch",
+        theme=None,
+    )
+    often = {0: "not have fired", 1: "have fired once"}.get(times, f"have fired {times} times")
+    st.caption(f"In the last 3 hours this rule would {often}.")

@@ -1,0 +1,201 @@
+"""The one command. Heavy imports stand inside the commands, so that `--help` answers at once."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ingest.exceptions import IngestError
+from ingest.settings import PREFIX, Settings, read_settings, settings
+from jobs.exceptions import JobError, StartFailed
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="MeshHook Errors.")
+keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+app.add_typer(keys, name="keys")
+
+DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
+
+
+@app.command()
+def up(
+    data_dir: DataDir = None,
+    api_port: Annotated[int | None, typer.Option(help="The port of the API.")] = None,
+    app_port: Annotated[int | None, typer.Option(help="The port of the dashboard.")] = None,
+) -> None:
+    """Run everything on this machine: Postgres, API, jobs and dashboard."""
+    from rich.console import Console
+
+    from jobs.up import Up
+
+    given = {"data_dir": data_dir, "api_port": api_port, "app_port": app_port}
+    options = read_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    Up(options, Console()).run()
+
+
+@app.command()
+def api() -> None:
+    """Run the API server alone."""
+    import uvicorn
+
+    from jobs.api import create_app
+    from jobs.log import configure_logging
+
+    options = _with_database()
+    configure_logging(options.log_level)
+    _serve(uvicorn, create_app(options), options.api_host, options.api_port)
+
+
+@app.command()
+def jobs() -> None:
+    """Run the scheduled work alone: tally, alerting, delivery, mirror. Several stand by for each other."""
+    from jobs.log import configure_logging
+    from jobs.scheduler import run
+
+    configure_logging(_with_database().log_level)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    run(stop)
+
+
+@app.command(name="app")
+def dashboard() -> None:
+    """Run the dashboard alone."""
+    import uvicorn
+
+    from jobs.dashboard import create_app
+    from jobs.log import configure_logging
+
+    options = _with_database()
+    configure_logging(options.log_level)
+    _serve(uvicorn, create_app(), options.app_host, options.app_port)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    from ingest.database import connect
+    from ingest.database import migrate as apply
+
+    with connect(_with_database().database_url.get_secret_value(), "migrate") as connection:
+        applied = apply(connection)
+    typer.echo(f"Applied: {', '.join(map(str, applied))}." if applied else "The database is up to date.")
+
+
+@app.command()
+def verify() -> None:
+    """Prove that Postgres and the lake agree, row by row."""
+    from ingest.database import connect
+    from jobs.verify import verify as compare
+
+    options = _with_database()
+    with connect(options.database_url.get_secret_value(), "verify") as connection:
+        report = compare(connection, options.lake_dir)
+    for problem in report.problems:
+        typer.echo(f"✗ {problem}")
+    typer.echo(
+        f"{'Equal' if report.is_equal else 'Different'}: {report.ranges} ranges, {report.rows_compared} rows compared, "
+        f"{report.rows_only_in_lake} only in the lake (older than Postgres keeps), {report.waiting} not due yet."
+    )
+    raise typer.Exit(0 if report.is_equal else 1)
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, Postgres, lake and signs of life; exit code 1 when something is wrong."""
+    from jobs.doctor import examine
+
+    findings = examine(_with_database())
+    for finding in findings:
+        typer.echo(f"{'✓' if finding.is_well else '✗'} {finding.what:<12} {finding.says}")
+    raise typer.Exit(0 if all(finding.is_well for finding in findings) else 1)
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    role: Annotated[str, typer.Option(help="ingest, read or admin.")] = "ingest",
+) -> None:
+    """Make a key. It is shown this once."""
+    from ingest.keys import ROLES
+    from ingest.keys import create_key as create
+
+    chosen = next((known for known in ROLES if known == role), None)
+    if chosen is None:
+        raise StartFailed(f"A key's role is {', '.join(ROLES)}, not {role!r}.")
+    with _database() as connection:
+        typer.echo(create(connection, name, chosen))
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the keys, without the keys themselves."""
+    from ingest.keys import list_keys as read
+
+    with _database() as connection:
+        for key in read(connection):
+            state = "revoked" if key.revoked_at else "valid"
+            typer.echo(f"{key.id}  {key.prefix}…  {key.role:<6}  {state:<7}  {key.created_at:%Y-%m-%d}  {key.name}")
+
+
+@keys.command("revoke")
+def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, or how it begins.")]) -> None:
+    """Take a key out of use."""
+    from ingest.keys import revoke_key as revoke
+
+    with _database() as connection:
+        revoked = revoke(connection, key)
+    typer.echo(f"Revoked {revoked.prefix}… ({revoked.name}). Running servers notice within 10 seconds.")
+
+
+def _with_database() -> Settings:
+    """The settings. On the machine of a running `up`, its database is found without being told."""
+    options = settings()
+    if options.database_url.get_secret_value():
+        return options
+    import json
+
+    path = options.data_dir / "connection.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise StartFailed(
+            f"No database is known: set DATABASE_URL, or {PREFIX}DATA_DIR to the directory of a running `up`."
+        ) from None
+    lake = options.lake_url or known["lake_url"]
+    return Settings.model_validate(options.model_dump() | {"database_url": known["database_url"], "lake_url": lake})
+
+
+def _database() -> Any:
+    from ingest.database import connect
+
+    return connect(_with_database().database_url.get_secret_value(), "command line")
+
+
+def _serve(uvicorn: Any, application: Any, host: str, port: int) -> None:
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+        proxy_headers=False,
+    )
+
+
+def main() -> None:
+    """Expected failures are one sentence on standard error; everything else is a traceback worth reporting."""
+    try:
+        app()
+    except (IngestError, JobError) as error:
+        typer.echo(f"meshhook-errors: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Looks at everything that an installation needs, and says in a line each how it is."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from analytics.lake import DATASETS, list_parts
+from ingest.database import FACTS, Connection, connect, migrations, partition_name, partitions
+from ingest.exceptions import StoreUnavailable
+from ingest.settings import Settings
+from ingest.statements import load_statements
+from ingest.vault import Vault, VaultClosed
+
+_SQL = load_statements(__file__)
+_LEAST_VERSION = 150_000
+_ALIVE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    what: str
+    is_well: bool
+    says: str
+
+
+def examine(options: Settings) -> list[Finding]:
+    """All findings; the first ones are what the later ones rest on."""
+    findings = [_lake(options), _secret_key(options)]
+    try:
+        with connect(options.database_url.get_secret_value(), "doctor") as connection:
+            findings += [_version(connection), _schema(connection)]
+            if findings[-1].is_well:
+                findings += [_partitions(connection), _mirror(connection, options), *_components(connection)]
+    except (StoreUnavailable, psycopg.Error) as error:
+        findings.append(Finding("Postgres", False, str(error).strip().splitlines()[0]))
+    return findings
+
+
+def _lake(options: Settings) -> Finding:
+    directory = options.lake_dir
+    is_writable = os.access(directory if directory.exists() else directory.parent, os.W_OK)
+    parts = sum(len(list_parts(directory, dataset).parts) for dataset in DATASETS)
+    return Finding(
+        "Lake", is_writable, f"{parts} parts in {directory}" if is_writable else f"can't write to {directory}"
+    )
+
+
+def _secret_key(options: Settings) -> Finding:
+    try:
+        Vault(options.secret_key.get_secret_value()).encrypt("")
+    except VaultClosed as error:
+        has_own = (options.data_dir / "secrets.json").exists()
+        return Finding("Secret key", has_own, "kept by `up`" if has_own else str(error))
+    return Finding("Secret key", True, "set")
+
+
+def _version(connection: Connection) -> Finding:
+    version = connection.info.server_version
+    says = f"{version // 10_000}.{version % 10_000}"
+    return Finding(
+        "Postgres", version >= _LEAST_VERSION, says if version >= _LEAST_VERSION else f"{says}; 15 is needed"
+    )
+
+
+def _schema(connection: Connection) -> Finding:
+    try:
+        applied = {row[0] for row in connection.execute(_SQL["applied_versions"])}
+    except psycopg.errors.UndefinedTable:
+        applied = set()
+    missing = [version for version, _, _ in migrations() if version not in applied]
+    says = f"{len(missing)} migrations are missing: run `meshhook-errors migrate`" if missing else "up to date"
+    return Finding("Schema", not missing, says)
+
+
+def _partitions(connection: Connection) -> Finding:
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    missing = [fact for fact in FACTS if partition_name(fact, tomorrow) not in partitions(connection, fact)]
+    row = connection.execute(_SQL["strays"]).fetchone()
+    strays = 0 if row is None else row[0]
+    if missing or strays:
+        return Finding(
+            "Partitions", False, f"tomorrow's is missing, or {strays} rows stand in the default one; run jobs"
+        )
+    return Finding("Partitions", True, "made ahead of time")
+
+
+def _mirror(connection: Connection, options: Settings) -> Finding:
+    values = {"watermark": list_parts(options.lake_dir, "errors").watermark}
+    row = connection.execute(_SQL["mirror_lag"], values).fetchone()
+    waited = 0.0 if row is None or row[0] is None else float(row[0])
+    is_well = waited <= options.mirror_max_lag * 2 + 60
+    return Finding("Mirror", is_well, f"the oldest unpublished error has waited {waited:.0f} s")
+
+
+def _components(connection: Connection) -> list[Finding]:
+    findings = []
+    for component in ("api", "jobs"):
+        seen = connection.execute(_SQL["last_seen"], {"component": component}).fetchone()
+        if seen is None or seen[0] is None:
+            findings.append(Finding(component, False, "never seen: start it"))
+            continue
+        ago = datetime.now(UTC) - seen[0]
+        findings.append(Finding(component, ago <= _ALIVE, f"last seen {ago.total_seconds():.0f} s ago"))
+    return findings

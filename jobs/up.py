@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 
@@ -148,14 +147,15 @@ class Up:
         password = secrets.admin_password if is_new else f"[dim]in {where}[/]"
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim")
-        table.add_column(overflow="fold")
+        table.add_column(no_wrap=True, overflow="ignore")
         table.add_row("Dashboard", f"[bold]{info.app_url}[/]")
         table.add_row("Sign in", f"[bold]{ADMIN}[/]  {password}")
         table.add_row("API", f"{info.api_url}  [dim]documentation at /docs[/]")
         table.add_row("DSN", info.dsn)
         if is_new:
             table.add_row("", f"[dim]The password is shown this once, and kept in {where}[/]")
-        self._console.print(Panel(table, title="MeshHook Errors is running", border_style="green", expand=False))
+        self._console.print("\n[bold green]MeshHook Errors is running[/]\n")
+        self._console.print(table, soft_wrap=True)
         body = json.dumps({"message": "hello from curl", "source": "worker"})
         curl = f"curl {info.api_url}/api/error-events -H 'Authorization: Bearer {info.ingest_key}' -d '{body}'"
         snippet = f'from ingest import client\nclient.init("{info.dsn}")\nclient.capture_message("hello from Python")'

@@ -121,9 +121,8 @@ def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
     first, last = narrowed or (start, end)
     local = [moment.astimezone(ZoneInfo(zone())) for moment in (first, last)]
     hint = "" if narrowed else " · drag across the chart to narrow it down"
-    st.caption(
-        f"{local[0]:%Y-%m-%d %H:%M:%S} to {local[1]:%Y-%m-%d %H:%M:%S}, bars of a {interval_name(interval)}{hint}"
-    )
+    span = " to ".join(f"{moment:%Y-%m-%d %H:%M:%S}" for moment in local)
+    st.caption(f"{span}, one bar for each {interval_name(interval)}{hint}")
     groups, events = st.columns([1, 1.25], gap="large")
     with groups:
         st.subheader("Groups", anchor=False)
@@ -161,11 +160,11 @@ def _choose_group(start: datetime, end: datetime, filters: Filters) -> Filters:
     picked: Any = st.dataframe(
         groups.with_columns(pl.col("last_seen").dt.convert_time_zone(zone())),
         hide_index=True,
-        column_order=("severity", "title", "errors", "last_seen"),
+        column_order=("errors", "severity", "title", "last_seen"),
         column_config={
-            "severity": st.column_config.TextColumn("Severity", width=80),
-            "title": st.column_config.TextColumn("Group", width="large"),
-            "errors": st.column_config.NumberColumn("Errors", format="localized", width=80),
+            "severity": st.column_config.TextColumn("Severity", width=70),
+            "title": st.column_config.TextColumn("Group", width=270),
+            "errors": st.column_config.NumberColumn("Errors", format="localized", width=70),
             "last_seen": st.column_config.DatetimeColumn("Last seen", format="YYYY-MM-DD HH:mm:ss", width=150),
         },
         key="groups",
@@ -194,9 +193,9 @@ def _choose_event(start: datetime, end: datetime, filters: Filters) -> dict[str,
         column_order=("timestamp", "severity", "title", "source", "error_type"),
         column_config={
             "timestamp": st.column_config.DatetimeColumn("Time", format="YYYY-MM-DD HH:mm:ss", width=150),
-            "severity": st.column_config.TextColumn("Severity", width=80),
-            "title": st.column_config.TextColumn("Error", width="large"),
-            "source": st.column_config.TextColumn("Source", width=80),
+            "severity": st.column_config.TextColumn("Severity", width=70),
+            "title": st.column_config.TextColumn("Error", width=290),
+            "source": st.column_config.TextColumn("Source", width=75),
             "error_type": st.column_config.TextColumn("Type", width=90),
         },
         key="events",

@@ -71,7 +71,7 @@ def _rules() -> None:
         st.session_state["editing"] = _NEW
         st.rerun()
     if not views:
-        st.info("No rule yet. A rule watches a count or a rate and tells people when it crosses a threshold.")
+        st.caption("No rule yet. A rule watches a count or a rate and tells people when it crosses a threshold.")
     for view in views:
         _row(view)
 
@@ -125,7 +125,7 @@ def _channels() -> None:
     with store().connection() as connection:
         channels = list_channels(connection)
     if not channels:
-        st.info("No channel yet. Add a Slack incoming webhook or mail addresses, then choose the channel in a rule.")
+        st.caption("No channel yet. Add a Slack incoming webhook or mail addresses, then choose the channel in a rule.")
     for channel in channels:
         _channel_row(channel)
     with st.form("new_channel", clear_on_submit=True, border=True):

@@ -3,6 +3,7 @@
 The same line goes into the disk spool while Postgres is away. Column orders are those of writer.sql.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -13,6 +14,7 @@ Fact = Literal["errors", "executions"]
 FACTS: tuple[Fact, ...] = ("errors", "executions")
 
 _NULL = "\\N"
+_TO_ESCAPE = re.compile(r"[\\\t\n\r]").search
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -54,7 +56,7 @@ def row_of_line(fact: Fact, line: bytes) -> Row:
 
 
 def _text(value: str) -> str:
-    return value if value.isalnum() else value.translate(_ESCAPES)
+    return value.translate(_ESCAPES) if _TO_ESCAPE(value) else value
 
 
 def _id(value: UUID | None) -> str:

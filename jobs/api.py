@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from analytics.alert_routes import alert_router
 from analytics.exceptions import BadRequest, Conflict, NotFound
@@ -18,7 +19,7 @@ from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
 from ingest.doors import error_events, executions
-from ingest.doors.gate import Gate
+from ingest.doors.gate import Doors, Gate
 from ingest.doors.problems import Problem, problem_response
 from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings, settings
@@ -32,7 +33,7 @@ from jobs.readiness import health_router
 _BEAT_SECONDS = 5.0
 
 
-def create_app(options: Settings | None = None) -> FastAPI:
+def create_app(options: Settings | None = None) -> ASGIApp:
     """The ASGI application, with everything that it needs in `app.state`."""
     options = options or settings()
     url = options.database_url.get_secret_value()
@@ -43,13 +44,12 @@ def create_app(options: Settings | None = None) -> FastAPI:
     app.state.store = Store(url, options.lake_dir, application="api")
     app.state.vault = Vault(options.secret_key.get_secret_value())
     app.state.gate = Gate(Access(url), Writer(url, spool), options.max_body_bytes, options.max_batch)
-    app.router.add_route(error_events.PATH, error_events.post_error_events, methods=["POST"])
-    app.router.add_route(executions.PATH, executions.post_executions, methods=["POST"])
     app.include_router(health_router())
     _include_reading(app)
     _install_problems(app)
     describe_doors(app)
-    return app
+    doors = {error_events.PATH: error_events.take_errors, executions.PATH: executions.take_executions}
+    return Doors(doors, app.state.gate, app)
 
 
 @asynccontextmanager
@@ -103,7 +103,7 @@ def _install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def _problem(_: Request, problem: Problem) -> Response:
-        return problem.response()
+        return problem_response(problem.status, problem.detail, problem.headers)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:

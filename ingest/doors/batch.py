@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from pydantic_core import to_json
-from starlette.responses import Response
 
 from ingest.doors.gate import Gate
-from ingest.doors.problems import Problem, problem_response
+from ingest.doors.problems import Answer, Problem, answer
 from ingest.exceptions import SpoolFull, StoreUnavailable
 from ingest.rows import Row
+
+_JSON = b"application/json"
 
 
 @dataclass(slots=True)
@@ -29,10 +30,10 @@ class Batch:
         """Item `index` can't be used; the reason goes into the answer."""
         self.rejected[index] = reason
 
-    async def commit(self, gate: Gate) -> Response:
-        """Make the good ones durable and answer 202, or 422 where the only item was refused.
+    async def commit(self, gate: Gate) -> Answer:
+        """Make the good ones durable and answer 202, and how many.
 
-        Raises Problem 503 when neither Postgres nor the spool takes them.
+        Raises Problem: 422 where the only item was refused, 503 when neither Postgres nor the spool takes them.
         """
         duplicates = 0
         if self.rows:
@@ -43,10 +44,12 @@ class Batch:
             duplicates = outcome.duplicates
             self.rejected |= {self.positions[index]: reason for index, reason in outcome.rejected.items()}
         if self.count == len(self.rejected) == 1:
-            return problem_response(422, next(iter(self.rejected.values())))
-        answer = {
+            raise Problem(422, next(iter(self.rejected.values())))
+        if not self.rejected and duplicates == 0:
+            return answer(202, b'{"accepted":%d,"duplicates":0,"rejected":[]}' % self.count, _JSON)
+        counts = {
             "accepted": self.count - duplicates - len(self.rejected),
             "duplicates": duplicates,
             "rejected": [{"index": index, "error": reason} for index, reason in sorted(self.rejected.items())],
         }
-        return Response(to_json(answer), 202, media_type="application/json")
+        return answer(202, to_json(counts), _JSON)

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import zstandard
 from pydantic_core import from_json
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
 from ingest.doors.problems import Problem
+
+Headers = Mapping[bytes, bytes]
 
 _READ_SECONDS = 30.0
 _ENCODINGS = "gzip, deflate, zstd"
@@ -24,30 +26,49 @@ class Unreadable:
     reason: str
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     """The decompressed body. Raises Problem: 413 above `limit` bytes, 415 for an unknown encoding, 422 for broken
     compression, 408 for a sender that takes longer than 30 seconds."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    declared = request.headers.get("content-length", "")
+    declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(_READ_SECONDS):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
-    except TimeoutError:
-        raise Problem(408, "The body didn't arrive within 30 seconds. Send it faster or in smaller parts.") from None
-    except ClientDisconnect:
-        raise Problem(400, "The connection closed before the body was complete.") from None
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    body = await _received(receive, limit)
+    encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
     if encoding in ("", "identity"):
         return body
     return await asyncio.to_thread(_decompress, body, encoding, limit)
+
+
+async def _received(receive: Receive, limit: int) -> bytes:
+    """The body as it comes in. A small one comes in one piece and needs no clock."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body") or message["type"] == "http.disconnect":
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                body = b"".join([part async for part in _parts(message, receive, limit)])
+        except TimeoutError:
+            raise Problem(
+                408, "The body didn't arrive within 30 seconds. Send it faster or in smaller parts."
+            ) from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def _parts(message: Message, receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "The connection closed before the body was complete.")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        yield part
+        if not message.get("more_body"):
+            return
+        message = await receive()
 
 
 def _too_large(limit: int) -> Problem:

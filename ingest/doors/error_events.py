@@ -4,13 +4,10 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from ingest.doors.batch import Batch
 from ingest.doors.bodies import Unreadable
 from ingest.doors.gate import Gate
-from ingest.doors.problems import Problem
+from ingest.doors.problems import Answer
 from ingest.exceptions import InvalidEvent
 from ingest.hall import normalise
 from ingest.rows import Row, error_row
@@ -19,23 +16,18 @@ PATH = "/api/error-events"
 _BREATH = 100  # events normalised before other requests get a turn
 
 
-async def post_error_events(request: Request) -> Response:
-    """202 `{"accepted", "duplicates", "rejected": [{"index", "error"}]}`, sent after the commit."""
-    gate: Gate = request.app.state.gate
-    try:
-        items = await gate.admit(request)
-        received_at = datetime.now(UTC)
-        batch = Batch(len(items))
-        for index, item in enumerate(items):
-            if index % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)
-            try:
-                batch.take(index, _row(item, received_at))
-            except InvalidEvent as error:
-                batch.refuse(index, str(error))
-        return await batch.commit(gate)
-    except Problem as problem:
-        return problem.response()
+async def take_errors(items: list[Any], gate: Gate) -> Answer:
+    """202 `{"accepted", "duplicates", "rejected": [{"index", "error"}]}`, sent after the commit. Raises Problem."""
+    received_at = datetime.now(UTC)
+    batch = Batch(len(items))
+    for index, item in enumerate(items):
+        if index % _BREATH == _BREATH - 1:
+            await asyncio.sleep(0)
+        try:
+            batch.take(index, _row(item, received_at))
+        except InvalidEvent as error:
+            batch.refuse(index, str(error))
+    return await batch.commit(gate)
 
 
 def _row(item: Any, received_at: datetime) -> Row:

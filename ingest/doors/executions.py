@@ -5,13 +5,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from starlette.requests import Request
-from starlette.responses import Response
 
 from ingest.doors.batch import Batch
 from ingest.doors.bodies import Unreadable
 from ingest.doors.gate import Gate
-from ingest.doors.problems import Problem
+from ingest.doors.problems import Answer
 from ingest.models import ExecutionReport
 from ingest.rows import Row, execution_row
 
@@ -56,24 +54,19 @@ class Report(BaseModel):
         )
 
 
-async def post_executions(request: Request) -> Response:
-    """202 `{"accepted", "duplicates", "rejected": [{"index", "error"}]}`, sent after the commit."""
-    gate: Gate = request.app.state.gate
-    try:
-        items = await gate.admit(request)
-        received_at = datetime.now(UTC)
-        batch = Batch(len(items))
-        for index, item in enumerate(items):
-            if isinstance(item, Unreadable):
-                batch.refuse(index, item.reason)
-                continue
-            try:
-                batch.take(index, _row(item, received_at))
-            except ValueError as error:
-                batch.refuse(index, _reason(error))
-        return await batch.commit(gate)
-    except Problem as problem:
-        return problem.response()
+async def take_executions(items: list[Any], gate: Gate) -> Answer:
+    """202 `{"accepted", "duplicates", "rejected": [{"index", "error"}]}`, sent after the commit. Raises Problem."""
+    received_at = datetime.now(UTC)
+    batch = Batch(len(items))
+    for index, item in enumerate(items):
+        if isinstance(item, Unreadable):
+            batch.refuse(index, item.reason)
+            continue
+        try:
+            batch.take(index, _row(item, received_at))
+        except ValueError as error:
+            batch.refuse(index, _reason(error))
+    return await batch.commit(gate)
 
 
 def _row(item: Any, received_at: datetime) -> Row:

@@ -1,7 +1,6 @@
 """What kind of error it is, and how bad: ordered rules, the first match wins and is named in the event."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,8 +15,7 @@ class Verdict(NamedTuple):
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the rules look at; hashable, so that repeating errors are decided once."""
 
     source: str

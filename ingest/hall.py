@@ -20,6 +20,7 @@ from ingest.sizes import fit
 from ingest.uuid7 import uuid7
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_USUAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _ERROR_TYPE = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
 _SEVERITY_OF = {name: name for name in SEVERITIES} | {
     "critical": "high",
@@ -110,13 +111,25 @@ def _source(value: Any) -> str:
     return str(source)
 
 
-def _error_id(value: Any, received_at: datetime) -> UUID:
+def _error_id(value: Any, received_at: datetime) -> str:
     if value is None:
         return uuid7(received_at)
+    error_id = _uuid_text(value)
+    if error_id is None:
+        raise InvalidEvent("error_id: must be a UUID.")
+    return error_id
+
+
+def _uuid_text(value: Any) -> str | None:
+    """The usual form of a UUID in any form; None for what is none."""
+    if not isinstance(value, str):
+        return None
+    if _USUAL_UUID(value):
+        return value
     try:
-        return UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        raise InvalidEvent("error_id: must be a UUID.") from None
+        return str(UUID(value))
+    except ValueError:
+        return None
 
 
 def _timestamp(value: Any, received_at: datetime, metadata: JsonObject) -> datetime:
@@ -136,6 +149,8 @@ def _moment(value: Any) -> datetime | None:
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())
+            if moment.tzinfo is UTC:
+                return moment
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
@@ -144,15 +159,14 @@ def _moment(value: Any) -> datetime | None:
     return None
 
 
-def _uuid(raw: JsonObject, name: str, metadata: JsonObject) -> UUID | None:
+def _uuid(raw: JsonObject, name: str, metadata: JsonObject) -> str | None:
     value = raw.get(name)
     if value is None:
         return None
-    try:
-        return UUID(value)
-    except (ValueError, AttributeError, TypeError):
+    known = _uuid_text(value)
+    if known is None:
         metadata[f"{name}_given"] = value
-        return None
+    return known
 
 
 def _error_type(value: Any) -> str | None:

@@ -1,8 +1,7 @@
 """The two facts as they travel from the hall to Postgres, and their vocabulary."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 SOURCES = ("worker", "webhook", "system")
@@ -13,30 +12,28 @@ MAX_EVENT_BYTES = 256 * 1024
 MAX_TITLE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorEvent:
+class ErrorEvent(NamedTuple):
     """One error, masked, classified and grouped: a row of `error_metrics` without what Postgres adds.
 
     `metadata` is the masked JSON document, already serialised (at most MAX_EVENT_BYTES). Well-known keys:
     message, exception {type, module, value}, frames [{file, line, function, module, in_app}], stack,
-    http_status, node, attempt, logger, tags.
+    http_status, node, attempt, logger, tags. Ids are UUIDs in their usual text form, lower case.
     """
 
-    error_id: UUID
+    error_id: str
     timestamp: datetime
     source: str
     error_type: str
     severity: str
-    workflow_id: UUID | None
+    workflow_id: str | None
     metadata: bytes
-    project_id: UUID | None
-    run_id: UUID | None
+    project_id: str | None
+    run_id: str | None
     title: str
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionReport:
+class ExecutionReport(NamedTuple):
     """Trials: `finished` executions, of which `failed` failed; each execution counted once."""
 
     report_id: UUID

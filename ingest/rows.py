@@ -4,8 +4,7 @@ The same line goes into the disk spool while Postgres is away. Column orders are
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from ingest.models import ErrorEvent, ExecutionReport
@@ -18,8 +17,7 @@ _TO_ESCAPE = re.compile(r"[\\\t\n\r]").search
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """`id` makes a resend recognisable; `line` ends with a newline and holds no other."""
 
     fact: Fact
@@ -29,15 +27,15 @@ class Row:
 
 def error_row(event: ErrorEvent) -> Row:
     """The row of an error."""
-    error_id = str(event.error_id)
     line = (
-        f"{error_id}\t{event.timestamp.isoformat()}\t{_text(event.source)}\t{_text(event.error_type)}\t"
-        f"{event.severity}\t{_id(event.workflow_id)}\t".encode()
+        f"{event.error_id}\t{event.timestamp.isoformat()}\t{_text(event.source)}\t{_text(event.error_type)}\t"
+        f"{event.severity}\t{event.workflow_id or _NULL}\t".encode()
         # JSON escapes control characters itself: a backslash is all that COPY would misread.
         + event.metadata.replace(b"\\", b"\\\\")
-        + f"\t{_id(event.project_id)}\t{_id(event.run_id)}\t{_text(event.title)}\t{_text(event.fingerprint)}\n".encode()
+        + f"\t{event.project_id or _NULL}\t{event.run_id or _NULL}\t".encode()
+        + f"{_text(event.title)}\t{_text(event.fingerprint)}\n".encode()
     )
-    return Row("errors", error_id, line)
+    return Row("errors", event.error_id, line)
 
 
 def execution_row(report: ExecutionReport) -> Row:

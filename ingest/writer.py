@@ -19,7 +19,7 @@ import structlog
 
 from ingest.database import connection_options
 from ingest.exceptions import SpoolFull, StoreUnavailable
-from ingest.rows import FACTS, Row
+from ingest.rows import FACTS, Fact, Row
 from ingest.spool import Spool, read_segment
 from ingest.statements import load_statements
 
@@ -27,18 +27,22 @@ _SQL = load_statements(__file__)
 _MOST_ROWS = 5_000
 _COMMIT_SECONDS = 20.0
 _RETRY_SECONDS = 1.0
+_LANES = 2
 _CLAIM = {"errors": _SQL["claim_error_ids"], "executions": _SQL["claim_report_ids"]}
 _COPY = {"errors": _SQL["copy_errors"], "executions": _SQL["copy_executions"]}
 
 log = structlog.get_logger("writer")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of the rows of one `write`. `rejected` maps an index to the reason."""
 
     duplicates: int = 0
     rejected: dict[int, str] = field(default_factory=dict)
+
+
+_ALL_NEW = Outcome()
 
 
 @dataclass(slots=True)
@@ -51,16 +55,52 @@ class _Unwritable(Exception):
     """Postgres refuses a value: one of the rows is bad."""
 
 
+class _Lane:
+    """One connection, one transaction at a time."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._connection: psycopg.AsyncConnection | None = None
+        self._committing = asyncio.Lock()
+
+    async def commit(self, rows: Sequence[Row]) -> set[int]:
+        """One transaction; answers the positions of rows whose id was known already.
+
+        Raises StoreUnavailable when it isn't certain that it committed, _Unwritable when a value was refused.
+        """
+        async with self._committing:
+            try:
+                async with asyncio.timeout(_COMMIT_SECONDS):
+                    return await _insert(await self._connect(), rows)
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                raise _Unwritable(str(error).splitlines()[0]) from error
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                await self.close()
+                raise StoreUnavailable(type(error).__name__) from error
+
+    async def _connect(self) -> psycopg.AsyncConnection:
+        if self._connection is None or self._connection.closed:
+            options = connection_options("writer") | {"connect_timeout": 3}
+            self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **options)
+        return self._connection
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error, OSError):
+                await self._connection.close()
+        self._connection = None
+
+
 class Writer:
     """One per process. `start` before the first write, `stop` after the last."""
 
     def __init__(self, database_url: str, spool: Spool) -> None:
-        self._url = database_url
+        # While one lane waits for its commit, the other takes what has arrived meanwhile.
+        self._lanes = [_Lane(database_url) for _ in range(_LANES)]
         self._spool = spool
-        self._connection: psycopg.AsyncConnection | None = None
         self._waiting: deque[_Request] = deque()
         self._arrived = asyncio.Event()
-        self._committing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.connected = False
@@ -70,33 +110,36 @@ class Writer:
 
     async def start(self) -> None:
         """Begin to write. Postgres need not be there yet."""
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_draining())]
+        self._tasks = [asyncio.create_task(self._run(lane)) for lane in self._lanes]
+        self._tasks.append(asyncio.create_task(self._keep_draining(self._lanes[0])))
 
     async def stop(self) -> None:
         """Write what waits, then close."""
         self._stopping = True
         self._arrived.set()
-        writing, draining = self._tasks
-        draining.cancel()
-        await asyncio.gather(writing, draining, return_exceptions=True)
-        await self._disconnect()
+        self._tasks[-1].cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for lane in self._lanes:
+            await lane.close()
 
     async def write(self, rows: Sequence[Row]) -> Outcome:
         """Make `rows` durable, in Postgres or in the spool. Raises SpoolFull when neither takes them."""
-        request = _Request(rows, asyncio.get_running_loop().create_future())
-        self._waiting.append(request)
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Request(rows, done))
         self._arrived.set()
-        return await request.done
+        outcome: Outcome = await done
+        return outcome
 
     def backlog(self) -> int:
         """Requests that wait for their transaction."""
         return len(self._waiting)
 
-    async def _run(self) -> None:
+    async def _run(self, lane: _Lane) -> None:
         while self._waiting or not self._stopping:
             await self._arrived.wait()
+            await asyncio.sleep(0)  # whoever is about to hand something over comes along
             if self._waiting:
-                await self._write_group(self._take_group())
+                await self._write_group(lane, self._take_group())
             elif not self._stopping:
                 self._arrived.clear()
 
@@ -108,29 +151,18 @@ class Writer:
             count += len(group[-1].rows)
         return group
 
-    async def _write_group(self, group: list[_Request]) -> None:
+    async def _write_group(self, lane: _Lane, group: list[_Request]) -> None:
         rows = [row for request in group for row in request.rows]
         try:
-            known, rejected = await self._commit_around_bad_rows(rows)
+            known, rejected = await self._commit_around_bad_rows(lane, rows)
         except StoreUnavailable:
             await self._spool_group(group, rows)
-            return
         except Exception as error:
             log.exception("writing failed", rows=len(rows))
             for request in group:
                 _fail(request, StoreUnavailable(f"Writing failed: {type(error).__name__}."))
-            return
-        position = 0
-        ordered = sorted(known)
-        for request in group:
-            end = position + len(request.rows)
-            outcome = Outcome(
-                duplicates=bisect_left(ordered, end) - bisect_left(ordered, position),
-                rejected={index - position: reason for index, reason in rejected.items() if position <= index < end},
-            )
-            position = end
-            if not request.done.done():
-                request.done.set_result(outcome)
+        else:
+            _answer_all(group, known, rejected)
 
     async def _spool_group(self, group: list[_Request], rows: Sequence[Row]) -> None:
         try:
@@ -140,75 +172,45 @@ class Writer:
                 _fail(request, error)
             return
         self.spooled += len(rows)
-        for request in group:
-            if not request.done.done():
-                request.done.set_result(Outcome())
+        _answer_all(group, set(), {})
 
-    async def _commit_around_bad_rows(self, rows: Sequence[Row], offset: int = 0) -> tuple[set[int], dict[int, str]]:
+    async def _commit_around_bad_rows(
+        self, lane: _Lane, rows: Sequence[Row], offset: int = 0
+    ) -> tuple[set[int], dict[int, str]]:
         """Commit `rows`; where Postgres refuses a value, halve until the bad row stands alone. Answers the
         positions of duplicates, and of the bad rows with the reason."""
         try:
-            known = await self._commit(rows)
+            known = await lane.commit(rows)
         except _Unwritable as error:
             if len(rows) == 1:
                 return set(), {offset: f"Postgres refuses this event: {error}"}
             middle = len(rows) // 2
-            known, rejected = await self._commit_around_bad_rows(rows[:middle], offset)
-            more_known, more_rejected = await self._commit_around_bad_rows(rows[middle:], offset + middle)
+            known, rejected = await self._commit_around_bad_rows(lane, rows[:middle], offset)
+            more_known, more_rejected = await self._commit_around_bad_rows(lane, rows[middle:], offset + middle)
             return known | more_known, rejected | more_rejected
-        return {offset + index for index in known}, {}
-
-    async def _commit(self, rows: Sequence[Row]) -> set[int]:
-        """One transaction; answers the positions of rows whose id was known already.
-
-        Raises StoreUnavailable when it isn't certain that it committed, _Unwritable when a value was refused.
-        """
-        async with self._committing:
-            try:
-                async with asyncio.timeout(_COMMIT_SECONDS):
-                    connection = await self._connect()
-                    known = await _insert(connection, rows)
-            except (psycopg.DataError, psycopg.IntegrityError) as error:
-                raise _Unwritable(str(error).splitlines()[0]) from error
-            except (psycopg.Error, OSError, TimeoutError) as error:
-                self._note_outage(error)
-                await self._disconnect()
-                raise StoreUnavailable("Postgres is away.") from error
+        except StoreUnavailable as error:
+            if self.connected or not self.spooled:
+                log.warning("postgres is away, rows go to the spool", reason=str(error))
+            self.connected = False
+            raise
         if not self.connected:
             log.info("postgres is there")
         self.connected = True
         self.committed += len(rows) - len(known)
         self.transactions += 1
-        return known
+        return {offset + index for index in known}, {}
 
-    def _note_outage(self, error: BaseException) -> None:
-        if self.connected or not self.spooled:
-            log.warning("postgres is away, rows go to the spool", reason=type(error).__name__)
-        self.connected = False
-
-    async def _connect(self) -> psycopg.AsyncConnection:
-        if self._connection is None or self._connection.closed:
-            options = connection_options("writer") | {"connect_timeout": 3}
-            self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **options)
-        return self._connection
-
-    async def _disconnect(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await self._connection.close()
-        self._connection = None
-
-    async def _keep_draining(self) -> None:
+    async def _keep_draining(self, lane: _Lane) -> None:
         while True:
             try:
-                await self._drain()
+                await self._drain(lane)
             except StoreUnavailable:
                 pass
             except OSError:
                 log.exception("the spool can't be read")
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _drain(self) -> None:
+    async def _drain(self, lane: _Lane) -> None:
         """Move the waiting segments into Postgres. Raises StoreUnavailable when it is still away."""
         segments = await asyncio.to_thread(self._spool.segments)
         if not segments:
@@ -217,7 +219,7 @@ class Writer:
         for segment in segments:
             drained = 0
             for rows in read_segment(segment, _MOST_ROWS):
-                _, rejected = await self._commit_around_bad_rows(rows)
+                _, rejected = await self._commit_around_bad_rows(lane, rows)
                 drained += len(rows)
                 for index, reason in rejected.items():
                     kept = await asyncio.to_thread(self._spool.set_aside, rows[index])
@@ -228,25 +230,59 @@ class Writer:
 
 async def _insert(connection: psycopg.AsyncConnection, rows: Sequence[Row]) -> set[int]:
     known: set[int] = set()
-    async with connection.transaction(), connection.cursor() as cursor:
+    cursor = connection.cursor()
+    await cursor.execute(b"begin")
+    try:
         for fact in FACTS:
             positions = [index for index, row in enumerate(rows) if row.fact == fact]
-            if not positions:
-                continue
-            await cursor.execute(_CLAIM[fact], {"ids": [rows[index].id for index in positions]})
-            taken = {str(row[0]) for row in await cursor.fetchall()}
-            fresh: list[bytes] = []
-            for index in positions:
-                if rows[index].id in taken:
-                    known.add(index)
-                else:
-                    taken.add(rows[index].id)
-                    fresh.append(rows[index].line)
-            if fresh:
-                async with cursor.copy(_COPY[fact]) as copy:
-                    await copy.write(b"".join(fresh))
-        await cursor.execute(_SQL["wake_jobs"])
+            if positions:
+                known |= await _insert_fact(cursor, fact, rows, positions)
+        await cursor.execute(b"commit")
+    except BaseException:
+        if not connection.closed:
+            await connection.rollback()
+        raise
     return known
+
+
+async def _insert_fact(
+    cursor: psycopg.AsyncCursor, fact: Fact, rows: Sequence[Row], positions: Sequence[int]
+) -> set[int]:
+    """Claim the ids of one fact's rows, copy those that are new; answers the positions of the others."""
+    await cursor.execute(_CLAIM[fact], {"ids": "{" + ",".join([rows[index].id for index in positions]) + "}"})
+    taken = {str(row[0]) for row in await cursor.fetchall()}
+    known: set[int] = set()
+    fresh: list[bytes] = []
+    for index in positions:
+        if rows[index].id in taken:
+            known.add(index)
+        else:
+            taken.add(rows[index].id)
+            fresh.append(rows[index].line)
+    if fresh:
+        async with cursor.copy(_COPY[fact]) as copy:
+            await copy.write(b"".join(fresh))
+    return known
+
+
+def _answer_all(group: list[_Request], known: set[int], rejected: dict[int, str]) -> None:
+    """Tell each request of a group what became of its rows, which stand in the group's order."""
+    if not known and not rejected:
+        for request in group:
+            if not request.done.done():
+                request.done.set_result(_ALL_NEW)
+        return
+    position = 0
+    ordered = sorted(known)
+    for request in group:
+        end = position + len(request.rows)
+        outcome = Outcome(
+            duplicates=bisect_left(ordered, end) - bisect_left(ordered, position),
+            rejected={index - position: reason for index, reason in rejected.items() if position <= index < end},
+        )
+        position = end
+        if not request.done.done():
+            request.done.set_result(outcome)
 
 
 def _fail(request: _Request, error: Exception) -> None:

@@ -1,4 +1,4 @@
--- claim_error_ids: record ids that no earlier event had; answers those that are not new (usually none)
+-- claim_error_ids: record ids that no earlier event had, and wake the tally at commit; answers those that aren't new
 with given as (
     select distinct error_id from unnest(%(ids)s::uuid[]) as given (error_id)
 ), claimed as (
@@ -7,9 +7,11 @@ with given as (
     on conflict do nothing
     returning error_id
 )
-select error_id from given except select error_id from claimed;
+select missing.error_id
+from (select pg_notify('meshhook_errors', '')) woken
+left join (select error_id from given except select error_id from claimed) missing on true;
 
--- claim_report_ids: record ids that no earlier report had; answers those that are not new (usually none)
+-- claim_report_ids: the same for reports of trials
 with given as (
     select distinct report_id from unnest(%(ids)s::uuid[]) as given (report_id)
 ), claimed as (
@@ -18,7 +20,9 @@ with given as (
     on conflict do nothing
     returning report_id
 )
-select report_id from given except select report_id from claimed;
+select missing.report_id
+from (select pg_notify('meshhook_errors', '')) woken
+left join (select report_id from given except select report_id from claimed) missing on true;
 
 -- copy_errors: the rows of new errors
 copy error_metrics (
@@ -27,6 +31,3 @@ copy error_metrics (
 
 -- copy_executions: the rows of new reports
 copy execution_metrics (report_id, "timestamp", source, project_id, workflow_id, finished, failed) from stdin;
-
--- wake_jobs: tell the tally that there is something to fold in; delivered at commit
-select pg_notify('meshhook_errors', '');

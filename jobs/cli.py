@@ -38,6 +38,8 @@ def up(
 @app.command()
 def api() -> None:
     """Run the API server alone."""
+    import gc
+
     import uvicorn
 
     from jobs.api import create_app
@@ -45,7 +47,11 @@ def api() -> None:
 
     options = _with_database()
     configure_logging(options.log_level)
-    _serve(uvicorn, create_app(options), options.api_host, options.api_port)
+    application = create_app(options)
+    # What is loaded by now stays; looking through it again and again would cost every request.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    _serve(uvicorn, application, options.api_host, options.api_port)
 
 
 @app.command()

@@ -41,7 +41,7 @@ check: env-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 bench: env-dev
 	@$(BIN)/python -m tests.bench $(ARGS)

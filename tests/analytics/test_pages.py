@@ -1,0 +1,157 @@
+"""The pages on a real database, run by Streamlit's own test runner."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from analytics.alert_store import list_channels, list_rules
+from analytics.pages.chrome import store
+from ingest.database import Connection
+from ingest.settings import settings
+from jobs.tally import Tally
+from tests.seeding import insert_error, insert_many, insert_report
+
+PAGES = ("overview", "history", "thresholds")
+
+
+@pytest.fixture(autouse=True)
+def configured(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("LAKE_URL", str(tmp_path / "lake"))
+    monkeypatch.setenv("MESHHOOK_ERRORS_SECRET_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+    settings.cache_clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield
+    store().close()
+    st.cache_resource.clear()
+    settings.cache_clear()
+
+
+def opened(page: str, **parameters: str) -> AppTest:
+    test = AppTest.from_string(f"from analytics.pages import {page}\n{page}.page()", default_timeout=20)
+    for name, value in parameters.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception, test.exception
+    return test
+
+
+def text_of(test: AppTest) -> str:
+    html = [element.proto.body for element in test.get("html")]
+    return " ".join(
+        [*html, *(element.value for element in (*test.markdown, *test.caption, *test.subheader, *test.title))]
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("data", [False, True], ids=["empty", "with-data"])
+def test_every_page_opens(connection: Connection, page: str, data: bool) -> None:
+    if data:
+        insert_many(connection, 200)
+        insert_report(connection, 100, 7)
+        Tally(connection).tick()
+    assert opened(page).title[0].value == page.capitalize()
+
+
+def test_an_empty_dashboard_explains_how_to_send_the_first_error() -> None:
+    page = opened("overview")
+    assert "Nothing has gone wrong yet" in text_of(page)
+    assert any("curl http://127.0.0.1:8080/api/error-events" in block.value for block in page.code)
+
+
+def test_the_overview_shows_counts_rate_groups_and_latest_errors(connection: Connection) -> None:
+    insert_many(connection, 140, over=timedelta(minutes=50))
+    insert_report(connection, 400, 10)
+    Tally(connection).tick()
+    page = opened("overview")
+    figures = {metric.label: metric.value for metric in page.metric}
+    assert figures["Errors in range"] == "140"
+    assert figures["Error rate"] == "2.50 %"
+    assert figures["Open alerts"] == "0"
+    assert "failure 3" in text_of(page)
+
+
+def test_an_unknown_rate_is_called_unknown(connection: Connection) -> None:
+    insert_error(connection)
+    assert {metric.label: metric.value for metric in opened("overview").metric}["Error rate"] == "unknown"
+
+
+def test_the_address_carries_the_filters(connection: Connection) -> None:
+    insert_many(connection, 90, over=timedelta(minutes=10))
+    figures = {metric.label: metric.value for metric in opened("overview", severity="high", range="15m").metric}
+    assert figures["Errors in range"] == "30"
+
+
+def test_hostile_titles_are_shown_as_text(connection: Connection) -> None:
+    insert_error(connection, title="<img src=x onerror=alert(1)>", fingerprint="<b>")
+    page = opened("overview")
+    assert "<img" not in text_of(page)
+    assert "&lt;img" in text_of(page)
+
+
+def test_a_link_opens_one_error_whole(connection: Connection) -> None:
+    error_id = insert_error(
+        connection,
+        metadata="""{"message": "boom", "tags": {"region": "eu"}, "exception": {"type": "KeyError", "value": "x"},
+        "frames": [{"file": "/srv/app/a.py", "line": 7, "function": "handle", "in_app": true, "context_line": "d['x']"},
+                   {"file": "/lib/b.py", "line": 1, "function": "call", "in_app": false}]}""",
+    )
+    page = opened("history", error_id=str(error_id))
+    for expected in ("handle", "/srv/app/a.py:7", "d[&#x27;x&#x27;]", "region", "KeyError"):
+        assert expected in text_of(page)
+    assert "No error has this id" in opened("history", error_id="nonsense").info[0].value
+
+
+def test_history_shows_the_linked_range_and_group(connection: Connection) -> None:
+    insert_many(connection, 70)
+    page = opened("history", fingerprint="1-3")
+    assert len(page.dataframe[0].value) == 1
+    assert len(page.dataframe[1].value) == 10
+
+
+def test_a_rule_is_created_edited_switched_off_and_deleted(connection: Connection) -> None:
+    insert_many(connection, 50)
+    page = opened("thresholds")
+    page.button[0].click().run()
+    page.text_input(key="name_new").input("Too many").run()
+    page.number_input(key="threshold_new").set_value(25.0).run()
+    page.multiselect(key="source_new").select("worker").run()
+    page.button(key="save_new").click().run()
+    (view,) = list_rules(connection)
+    assert (view.rule.name, view.rule.threshold, view.rule.scope.source) == ("Too many", 25.0, ("worker",))
+
+    page.button(key=f"edit_{view.rule.id}").click().run()
+    page.number_input(key=f"threshold_{view.rule.id}").set_value(30.0).run()
+    page.button(key=f"save_{view.rule.id}").click().run()
+    assert list_rules(connection)[0].rule.threshold == 30.0
+
+    page.toggle(key=f"on_{view.rule.id}").set_value(False).run()
+    assert list_rules(connection)[0].rule.enabled is False
+    page.button(key=f"delete_{view.rule.id}").click().run()
+    assert list_rules(connection) == []
+    assert not page.exception
+
+
+def test_what_makes_no_sense_is_said_in_the_form(connection: Connection) -> None:
+    page = opened("thresholds")
+    page.button[0].click().run()
+    assert any("Name" in error.value for error in page.error)
+    page.text_input(key="name_new").input("Rate").run()
+    page.selectbox(key="signal_new").select("error_rate_percent").run()
+    page.number_input(key="threshold_new").set_value(150.0).run()
+    assert "above 100" in page.error[0].value
+    assert page.button(key="save_new").disabled
+
+
+def test_a_channel_is_added_and_its_secret_not_shown(connection: Connection) -> None:
+    page = opened("thresholds")
+    page.text_input[0].input("team")
+    page.text_input[1].input("https://hooks.example.com/services/very/secret")
+    next(button for button in page.button if button.label == "Add channel").click().run()
+    assert [channel.name for channel in list_channels(connection)] == ["team"]
+    assert "very/secret" not in text_of(page)

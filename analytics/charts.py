@@ -26,7 +26,7 @@ _INK: dict[Mode, dict[str, str]] = {
 def _dressed(chart: Any, mode: Mode) -> alt.LayerChart | alt.Chart:
     ink = _INK[mode]
     dressed: alt.LayerChart | alt.Chart = (
-        chart.configure(background="transparent", padding={"left": 4, "right": 4, "top": 4, "bottom": 4})
+        chart.configure(background="transparent", padding={"left": 4, "right": 4, "top": 10, "bottom": 4})
         .configure_view(strokeWidth=0)
         .configure_axis(
             labelColor=ink["text"],

@@ -42,8 +42,13 @@ _LOOK = """<style>
 .mh-code { font-family: var(--st-code-font, monospace); font-size: 0.82rem; overflow-wrap: anywhere; }
 .mh-frame { border-left: 3px solid var(--mh-line); padding: 0.25rem 0 0.25rem 0.7rem; margin: 0.35rem 0; }
 .mh-frame.app { border-left-color: var(--mh-accent); }
-.mh-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.88rem; margin: 0; }
+.mh-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.88rem;
+  margin: 0 !important; padding: 0 !important; }
 .mh-facts dt { opacity: 0.65; } .mh-facts dd { margin: 0; overflow-wrap: anywhere; }
+[class*="st-key-on_"] { align-self: center; } [class*="st-key-on_"] label { padding-top: 0.35rem; }
+@media (max-width: 1000px) { .st-key-lists > [data-testid="stHorizontalBlock"],
+  .st-key-lists > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  .st-key-lists > * [data-testid="stColumn"] { min-width: 100%; } }
 @media (max-width: 900px) { [data-testid="stMainBlockContainer"] { padding: 0.8rem 1rem 2rem; } }
 </style>"""
 

@@ -123,7 +123,8 @@ def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
     hint = "" if narrowed else " · drag across the chart to narrow it down"
     span = " to ".join(f"{moment:%Y-%m-%d %H:%M:%S}" for moment in local)
     st.caption(f"{span}, one bar for each {interval_name(interval)}{hint}")
-    groups, events = st.columns([1, 1.25], gap="large")
+    with st.container(key="lists"):
+        groups, events = st.columns([1, 1.25], gap="large")
     with groups:
         st.subheader("Groups", anchor=False)
         chosen = _choose_group(first, last, filters)

@@ -78,7 +78,8 @@ def _figures_and_charts(length: timedelta, filters: Filters) -> None:
         st.altair_chart(
             rate_chart(series, start, now, zone=zone(), mode=mode()), width="stretch", key="rate_chart", theme=None
         )
-    groups, events = st.columns([1, 1], gap="large")
+    with st.container(key="lists"):
+        groups, events = st.columns([1, 1], gap="large")
     with groups:
         st.subheader("Top groups", anchor=False)
         top = top_groups(store(), start, end, filters, 8).to_dicts()

@@ -168,8 +168,7 @@ def _preview(draft: RuleDraft) -> None:
     counts = error_series(
         store(), now - _PREVIEW - timedelta(seconds=draft.window_seconds), now, 10, draft.scope.filters()
     )
-    told = [item for item in backtest(draft, counts) if item.at >= now - _PREVIEW]
-    times = sum(item.transition is Transition.FIRED for item in told)
+    times = sum(told.transition is Transition.FIRED for told in backtest(draft, counts))
     values = signal_series(draft, counts)
     shown = values.filter(values["bucket"] >= now - _PREVIEW)
     st.altair_chart(

@@ -166,7 +166,7 @@ def _channel_row(channel: Channel) -> None:
     with st.container(border=True, key=f"channel_{channel.id}"):
         about, action = st.columns([5, 1], vertical_alignment="center")
         about.html(f'<b>{escape(channel.name)}</b><br><span class="mh-dim">{kind} · {escape(where)}</span>')
-        with action, st.popover("Delete"):
+        with action, st.container(horizontal=True, horizontal_alignment="right"), st.popover("Delete"):
             st.button("Delete it", key=f"remove_{channel.id}", on_click=_remove_channel, args=(channel,))
 
 

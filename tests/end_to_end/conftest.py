@@ -41,7 +41,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, mail_server: tuple[An
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # the library keeps an event loop running in this thread as long as it is open
 def chromium() -> Iterator[Browser]:
     path = system_browser.find()
     assert path, "no browser: `make test` finds or installs one"

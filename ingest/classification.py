@@ -1,6 +1,7 @@
 """What kind of error it is, and how bad: ordered rules, the first match wins and is named in the event."""
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -27,6 +28,32 @@ class Facts(NamedTuple):
     handled: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """All conditions that are given must hold. `names` are exceptions without their module; `message` is searched."""
+
+    name: str
+    error_type: str
+    sources: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+    names: frozenset[str] = frozenset()
+    message: re.Pattern[str] | None = None
+    without_exception: bool = False
+
+    def holds(self, facts: Facts, status: int | None, name: str) -> bool:
+        """Whether it decides about `facts`, of which `status` and `name` have been made out before."""
+        return (
+            (not self.sources or facts.source in self.sources)
+            and (not self.statuses or status in self.statuses)
+            and (not self.names or name in self.names)
+            and (self.message is None or self.message.search(facts.message) is not None)
+            and not (self.without_exception and name)
+        )
+
+
+_OVERLOADED = frozenset((408, 425, 429))
+_CLIENT_STATUSES = frozenset(range(400, 500)) - _OVERLOADED
+_SERVER_STATUSES = frozenset(range(500, 600)) | _OVERLOADED
 _INPUT_EXCEPTIONS = frozenset(
     """ValidationError RequestValidationError SchemaError JSONDecodeError JsonSchemaException ZodError SyntaxError
     BadRequest BadRequestError UnprocessableEntity UnicodeDecodeError UnicodeError InvalidSignature SignatureError
@@ -39,6 +66,8 @@ _SYSTEM_EXCEPTIONS = frozenset(
     TooManyConnections ConnectTimeout ReadTimeout ConnectError NewConnectionError MaxRetryError SystemExit SystemError
     FileNotFoundError PermissionError BlockingIOError OutOfMemoryError AggregateError FetchError""".split()
 )
+# They mean the payload where one came in, and our own mistake anywhere else.
+_PAYLOAD_EXCEPTIONS = frozenset(("ValueError", "KeyError"))
 _SYSTEM_MESSAGE = re.compile(
     r"ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|EPIPE|ENOSPC|EMFILE|fetch failed|socket hang up"
     r"|connection (?:refused|reset|timed out|closed)|deadlock detected|too many connections|out of memory"
@@ -51,8 +80,25 @@ _INPUT_MESSAGE = re.compile(
     r"|unexpected token|must be (?:a|an|of)\b|malformed|unprocessable|does not match (?:the )?schema|bad request",
     re.IGNORECASE,
 )
+_PAYLOAD_MESSAGE = re.compile(r"\b(?:payload|request body|json|field|header|query|parameter)\b", re.IGNORECASE)
 _HTTP_STATUS = re.compile(r"\b(?:HTTP|status(?: code)?)[ :=/]{1,3}(?:\d\.\d )?([45]\d\d)\b", re.IGNORECASE)
-_OVERLOADED = frozenset((408, 425, 429))
+
+# The first that holds decides.
+RULES = (
+    # A caller of ours sent it (webhook), or we sent it to somebody else (worker): wrong input both times.
+    Rule("http-4xx", "input", statuses=_CLIENT_STATUSES),
+    Rule("http-upstream", "execution", sources=frozenset(("worker",)), statuses=_SERVER_STATUSES),
+    Rule("http-5xx", "system", statuses=_SERVER_STATUSES),
+    Rule("exception-input", "input", names=_INPUT_EXCEPTIONS),
+    Rule("exception-system", "system", names=_SYSTEM_EXCEPTIONS),
+    Rule("message-system", "system", message=_SYSTEM_MESSAGE),
+    Rule("message-input", "input", message=_INPUT_MESSAGE),
+    Rule("exception-payload", "input", names=_PAYLOAD_EXCEPTIONS, message=_PAYLOAD_MESSAGE),
+    Rule("exception-webhook", "input", sources=frozenset(("webhook",)), names=_PAYLOAD_EXCEPTIONS),
+    Rule("source-system", "system", sources=frozenset(("system",))),
+    Rule("source-webhook", "input", sources=frozenset(("webhook",)), without_exception=True),
+    Rule("default", "execution"),
+)
 
 
 def classify(facts: Facts, error_type: str | None, severity: str | None) -> Verdict:
@@ -61,36 +107,16 @@ def classify(facts: Facts, error_type: str | None, severity: str | None) -> Verd
     if error_type is None and severity is None:
         return verdict
     rule = "given" if error_type and severity else f"given, {verdict.rule}"
-    return Verdict(error_type or verdict.error_type, severity or _severity(facts, error_type or ""), rule)
+    kind = error_type or verdict.error_type
+    return Verdict(kind, severity or _severity(facts, kind), rule)
 
 
 @lru_cache(maxsize=4096)
 def _decide(facts: Facts) -> Verdict:
-    error_type, rule = _error_type(facts)
-    return Verdict(error_type, _severity(facts, error_type), rule)
-
-
-def _error_type(facts: Facts) -> tuple[str, str]:
     status = facts.http_status or _status_in(facts.message)
-    if status is not None and 400 <= status < 500 and status not in _OVERLOADED:
-        # A caller of ours sent it (webhook), or we sent it to somebody else (worker): wrong input both times.
-        return "input", "http-4xx"
-    if status is not None and (status >= 500 or status in _OVERLOADED):
-        return ("execution", "http-upstream") if facts.source == "worker" else ("system", "http-5xx")
     name = facts.exception.rpartition(".")[2]
-    if name in _INPUT_EXCEPTIONS:
-        return "input", "exception-input"
-    if name in _SYSTEM_EXCEPTIONS:
-        return "system", "exception-system"
-    if _SYSTEM_MESSAGE.search(facts.message):
-        return "system", "message-system"
-    if _INPUT_MESSAGE.search(facts.message):
-        return "input", "message-input"
-    if facts.source == "system":
-        return "system", "source-system"
-    if facts.source == "webhook" and not name:
-        return "input", "source-webhook"
-    return "execution", "default"
+    rule = next(rule for rule in RULES if rule.holds(facts, status, name))
+    return Verdict(rule.error_type, _severity(facts, rule.error_type), rule.name)
 
 
 def _severity(facts: Facts, error_type: str) -> str:

@@ -10,11 +10,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+from ingest.masking import mask_text, mask_value
 from ingest.models import JsonObject
 
 VERSION = 1
 _MOST_FRAMES = 30
 _LONGEST_OWN = 64
+_MOST_OWN, _MOST_PARTS = 10_000, 100  # what counts of a given one, in characters of each part and in parts
 
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>"),
@@ -46,12 +48,19 @@ def _letters(digits: str) -> str:
 
 
 def own_fingerprint(given: Any) -> str | None:
-    """The caller's own, text or a list of texts; None for nothing usable."""
-    parts = given if isinstance(given, list) else [given]
-    text = "|".join(str(part) for part in parts if isinstance(part, str | int) and str(part).strip())
+    """The caller's own, text or a list of texts, masked and at most 64 characters; None for nothing usable."""
+    parts = mask_value([part[:_MOST_OWN] if isinstance(part, str) else part for part in _listed(given)[:_MOST_PARTS]])
+    lines = (
+        " ".join(str(part).split()) for part in parts if isinstance(part, str | int) and not isinstance(part, bool)
+    )
+    text = mask_text("|".join(filter(None, lines)))
     if not text:
         return None
     return text if len(text) <= _LONGEST_OWN else f"own-{_digest(text)}"
+
+
+def _listed(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [given]
 
 
 def fingerprint(source: str, metadata: JsonObject, title: str) -> str:
@@ -59,9 +68,8 @@ def fingerprint(source: str, metadata: JsonObject, title: str) -> str:
     exception = metadata.get("exception")
     if not isinstance(exception, dict):
         exception = {}
-    kind = f"{exception.get('module') or ''}.{exception.get('type') or ''}"
-    node = metadata.get("node")
-    where = (source, node if isinstance(node, str) else "", kind)
+    kind = f"{_name(exception.get('module'))}.{_name(exception.get('type'))}"
+    where = (source, _name(metadata.get("node")), kind)
     path = _path(metadata.get("frames"))
     if path:
         return _of_frames(where, path)
@@ -92,7 +100,11 @@ def _path(frames: Any) -> tuple[tuple[str, str], ...]:
         return ()
     known = [frame for frame in frames[-_MOST_FRAMES:] if isinstance(frame, dict)]
     chosen = [frame for frame in known if frame.get("in_app")] or known
-    return tuple((str(frame.get("file") or ""), str(frame.get("function") or "")) for frame in chosen)
+    return tuple([(_name(frame.get("file")), _name(frame.get("function"))) for frame in chosen])
+
+
+def _name(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _digest(text: str) -> str:

@@ -9,19 +9,23 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import re2
 from pydantic_core import to_json
 
 from ingest.classification import classify, facts_of
 from ingest.exceptions import InvalidEvent
 from ingest.fingerprint import fingerprint, own_fingerprint
-from ingest.masking import clean, mask_text, mask_value, needs_walk
-from ingest.models import MAX_TITLE, SEVERITIES, SOURCES, ErrorEvent, JsonObject
+from ingest.masking import CUT, MAX_DEPTH, clean, mask_text, mask_value, needs_walk
+from ingest.models import MAX_EVENT_BYTES, MAX_TITLE, SEVERITIES, SOURCES, ErrorEvent, JsonObject
 from ingest.sizes import fit
 from ingest.uuid7 import uuid7
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _USUAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
-_ERROR_TYPE = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+_ERROR_TYPE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+_MOST_VALUES = 20_000
+_MOST_TEXT, _LONGEST_SECRET = 300_000, 8_000  # characters
+_MOST_SCANNED = 1000  # characters of a text that may become the title
 _SEVERITY_OF = {name: name for name in SEVERITIES} | {
     "critical": "high",
     "fatal": "high",
@@ -34,12 +38,15 @@ _SEVERITY_OF = {name: name for name in SEVERITIES} | {
 _OWN_FIELDS = frozenset(
     "error_id timestamp source error_type severity workflow_id project_id run_id title fingerprint metadata".split()
 )
+# What they must be to be used; anything else is kept in the metadata.
+_TEXT_FIELDS: tuple[tuple[str, tuple[type, ...]], ...] = (("title", (str,)), ("fingerprint", (str, int, list)))
+_LONG_NUMBER = re2.compile(b"[0-9]{400}")  # readers refuse numbers of more than 4,300 digits
 
 
 def normalise(raw: JsonObject, received_at: datetime) -> ErrorEvent:
     """Make an event of what a door took in. Raises InvalidEvent, which names the field."""
     metadata = _metadata(raw)
-    source = _source(raw.get("source"))
+    source = _source(raw.get("source"), metadata)
     error_id = _error_id(raw.get("error_id"), received_at)
     timestamp = _timestamp(raw.get("timestamp"), received_at, metadata)
     workflow_id = _uuid(raw, "workflow_id", metadata)
@@ -52,7 +59,7 @@ def normalise(raw: JsonObject, received_at: datetime) -> ErrorEvent:
     verdict = classify(facts_of(source, metadata), error_type, severity)
     title = _title(raw.get("title"), metadata)
     own = own_fingerprint(raw["fingerprint"]) if raw.get("fingerprint") else None
-    group = mask_text(clean(own)) if own else fingerprint(source, metadata, title)
+    group = own or fingerprint(source, metadata, title)
     return ErrorEvent(
         error_id,
         timestamp,
@@ -77,9 +84,17 @@ def _metadata(raw: JsonObject) -> JsonObject:
         metadata = dict(given)
     else:
         raise InvalidEvent("metadata: must be an object.")
+    if "classified_by" in metadata:  # our own entry
+        metadata["classified_by_given"] = metadata.pop("classified_by")
     for name, value in raw.items():
         if name not in _OWN_FIELDS:
-            metadata[name] = value
+            kept = "classified_by_given" if name == "classified_by" else name
+            if kept in metadata and metadata[kept] != value:
+                metadata[f"{kept}_given"] = metadata[kept]
+            metadata[kept] = value
+    for name, kinds in _TEXT_FIELDS:
+        if raw.get(name) is not None and not isinstance(raw[name], kinds):
+            metadata[f"{name}_given"] = raw[name]
     return metadata
 
 
@@ -87,13 +102,45 @@ def _masked(metadata: JsonObject) -> tuple[JsonObject, bytes]:
     """The metadata without secrets, and its JSON. A document without any trigger is taken as it is."""
     try:
         document = to_json(metadata, inf_nan_mode="null")
-        deep = document.count(b"{") + document.count(b"[") > 40
-        if b"\\u0000" not in document and not deep and not needs_walk(document):
+        if not (_may_be_deep(document) or b"\\u0000" in document or needs_walk(document) or _has_long_number(document)):
             return fit(metadata, document)
-    except (ValueError, UnicodeEncodeError):  # lone surrogates
-        pass
+        if len(document) > 4 * MAX_EVENT_BYTES:
+            metadata = _thinned(metadata, [_MOST_VALUES])
+    except ValueError:  # lone surrogates, nesting without end
+        metadata = _thinned(metadata, [_MOST_VALUES])
     masked = mask_value(metadata)
     return fit(masked, to_json(masked, inf_nan_mode="null"))
+
+
+def _thinned(value: Any, room: list[int], depth: int = 0) -> Any:
+    """What would be cut anyway is not worth the search for secrets: at most `room` values, and the start of long texts.
+
+    The end of a long text goes after masking, so that no secret is cut in two and its half kept.
+    """
+    room[0] -= 1
+    if isinstance(value, str) and len(value) > _MOST_TEXT:
+        masked = mask_text(clean(value[:_MOST_TEXT]))
+        return f"{masked[:-_LONGEST_SECRET]} …[cut {len(value) - _MOST_TEXT + _LONGEST_SECRET} characters]"
+    if isinstance(value, dict | list) and depth > MAX_DEPTH:
+        return CUT
+    if isinstance(value, dict):
+        entries = {key: _thinned(item, room, depth + 1) for key, item in value.items() if room[0] > 0}
+        missing = len(value) - len(entries)
+        return entries | {"…": f"[cut {missing} entries]"} if missing else entries
+    if isinstance(value, list):
+        kept = [_thinned(item, room, depth + 1) for item in value if room[0] > 0]
+        return kept if len(kept) == len(value) else [*kept, f"…[cut {len(value) - len(kept)} items]"]
+    return value
+
+
+def _may_be_deep(document: bytes) -> bool:
+    """By a bound of the depth: each opening bracket is a level, but not one right after a closing one."""
+    levels = document.count(b"{") + document.count(b"[")
+    return levels > MAX_DEPTH and levels - document.count(b"},{") - document.count(b"],[") > MAX_DEPTH
+
+
+def _has_long_number(document: bytes) -> bool:
+    return len(document) > 4300 and _LONG_NUMBER.search(document) is not None
 
 
 def _with_rule(document: bytes, rule: str) -> bytes:
@@ -102,10 +149,10 @@ def _with_rule(document: bytes, rule: str) -> bytes:
     return b"{" + entry if document == b"{}" else document[:-1] + b"," + entry
 
 
-def _source(value: Any) -> str:
+def _source(value: Any, metadata: JsonObject) -> str:
     if value is None:
-        return "worker"
-    source = value.lower() if isinstance(value, str) else value
+        return "webhook" if metadata.get("node_type") == "webhook" else "worker"
+    source = value.strip().lower() if isinstance(value, str) else value
     if source not in SOURCES:
         raise InvalidEvent(f"source: must be one of {', '.join(SOURCES)}.")
     return str(source)
@@ -173,7 +220,7 @@ def _error_type(value: Any) -> str | None:
     if value is None:
         return None
     name = value.strip().lower() if isinstance(value, str) else ""
-    if not _ERROR_TYPE.match(name):
+    if not _ERROR_TYPE.match(name) or mask_text(value) != value:
         raise InvalidEvent("error_type: must be a short word such as execution, input or system.")
     return name
 
@@ -189,8 +236,9 @@ def _severity(value: Any) -> str | None:
 
 def _title(given: Any, metadata: JsonObject) -> str:
     """One readable line: what was given, else the node, the exception's type and the message's first line."""
-    if isinstance(given, str) and given.strip():
-        return _line(mask_text(clean(given)))
+    line = _line(mask_text(clean(given.lstrip()[: 20 * _MOST_SCANNED]))) if isinstance(given, str) else ""
+    if line:
+        return line
     exception = metadata.get("exception")
     kind = exception.get("type") if isinstance(exception, dict) else None
     message = metadata.get("message")
@@ -204,5 +252,10 @@ def _title(given: Any, metadata: JsonObject) -> str:
 
 
 def _line(text: str) -> str:
-    first = text.strip().split("\n", 1)[0].strip()
+    first = next(iter(text.strip()[:_MOST_SCANNED].splitlines()), "")
+    if not first.isprintable():
+        first = "".join(character if character.isprintable() else " " for character in first)
+    if "  " in first:
+        first = " ".join(first.split())
+    first = first.strip()
     return first if len(first) <= MAX_TITLE else f"{first[: MAX_TITLE - 1]}…"

@@ -70,3 +70,24 @@ def test_the_caller_s_own_wins() -> None:
     assert own_fingerprint("x" * 500) == own_fingerprint("x" * 500)
     assert len(own_fingerprint("x" * 500) or "") < 64
     assert own_fingerprint({}) is None
+
+
+def test_the_caller_s_own_is_masked_before_it_is_shortened() -> None:
+    assert own_fingerprint(["billing", "bob@example.com"]) == "billing|[masked:email]"
+    long = "billing " * 7
+    assert own_fingerprint(f"{long}ann@example.com") == own_fingerprint(f"{long}bob@example.com")
+
+
+@pytest.mark.parametrize("given", ["  ", [], [None], True, {"a": 1}])
+def test_a_fingerprint_of_nothing_usable_is_none(given: Any) -> None:
+    assert own_fingerprint(given) is None
+
+
+def test_a_fingerprint_is_one_line_of_at_most_64_characters() -> None:
+    assert own_fingerprint("a\n b") == "a b"
+    assert len(own_fingerprint(["x" * 100_000] * 1000) or "") <= 64
+
+
+def test_a_computed_fingerprint_names_its_version() -> None:
+    version, digest = of().split("-")
+    assert (version, len(bytes.fromhex(digest))) == ("1", 8)

@@ -75,6 +75,54 @@ def test_what_is_no_event_is_refused_by_field(raw: dict[str, Any]) -> None:
         normalise(raw, NOW)
 
 
+def test_an_id_is_taken_in_any_usual_form_and_kept_in_one() -> None:
+    given = "9F86D081884C4D65A62FEA0C55AD015A"
+    assert normalise({"error_id": given}, NOW).error_id == "9f86d081-884c-4d65-a62f-ea0c55ad015a"
+
+
+def test_microseconds_are_kept() -> None:
+    assert normalise({"timestamp": "2026-11-24T11:59:59.123456Z"}, NOW).timestamp.microsecond == 123456
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("fatal", "high"), ("ERROR", "medium"), ("warning", "low"), (" High ", "high")]
+)
+def test_usual_names_of_a_severity_are_understood(given: str, expected: str) -> None:
+    assert normalise({"severity": given}, NOW).severity == expected
+
+
+def test_a_missing_source_is_a_worker_or_the_webhook_that_its_node_is() -> None:
+    assert normalise({"source": " Worker "}, NOW).source == "worker"
+    assert normalise({}, NOW).source == "worker"
+    assert normalise({"node_type": "webhook"}, NOW).source == "webhook"
+
+
+def test_a_secret_is_no_error_type_and_the_refusal_does_not_repeat_it() -> None:
+    with pytest.raises(InvalidEvent, match="error_type") as refused:
+        normalise({"error_type": "sk_live_a1b2a1b2a1b2"}, NOW)
+    assert "a1b2" not in str(refused.value)
+
+
+def test_nothing_that_was_given_is_lost() -> None:
+    raw = {"message": "a", "title": {"odd": 1}, "fingerprint": {"b": 2}, "metadata": {"message": "c"}}
+    document = metadata_of(raw)
+    assert (document["message"], document["message_given"]) == ("a", "c")
+    assert (document["title_given"], document["fingerprint_given"]) == ({"odd": 1}, {"b": 2})
+
+
+def test_the_rule_is_named_once_whatever_the_caller_says() -> None:
+    document = normalise({"metadata": {"classified_by": "me"}}, NOW).metadata
+    assert document.count(b'"classified_by":') == 1
+    assert json.loads(document) == {"classified_by_given": "me", "classified_by": "default"}
+
+
+def test_the_given_event_is_left_as_it_is() -> None:
+    raw = {"timestamp": "2030-01-01", "workflow_id": "x", "metadata": {"a": {"password": "p"}, "classified_by": "x"}}
+    copy = json.dumps(raw)
+    normalise(raw, NOW)
+    assert json.dumps(raw) == copy
+
+
 def test_ids_made_here_sort_by_time() -> None:
     first = normalise({}, NOW).error_id
     second = normalise({}, NOW + timedelta(milliseconds=2)).error_id
@@ -86,6 +134,17 @@ def test_a_title_is_one_readable_line() -> None:
     raw = {"metadata": {"node": "createContact", "exception": exception}}
     assert normalise(raw, NOW).title == "createContact: TypeError: fetch failed"
     assert len(normalise({"title": "x" * 5000}, NOW).title) == 200
+
+
+@pytest.mark.parametrize("title", ["a\r\nb", "\n\n a\x0bb", "a\u2028b", "\x1ba"])
+def test_a_title_has_neither_lines_nor_control_characters(title: str) -> None:
+    assert normalise({"title": title}, NOW).title == "a"
+
+
+def test_a_title_of_nothing_visible_counts_as_none() -> None:
+    assert normalise({"title": "\x1b", "message": "HTTP 502", "node": "createContact"}, NOW).title == (
+        "createContact: HTTP 502"
+    )
 
 
 def test_an_event_that_is_too_large_is_cut_with_a_mark() -> None:
@@ -109,6 +168,37 @@ def test_characters_that_postgres_refuses_are_replaced() -> None:
     assert metadata_of({"message": "a\ud800b"})["message"] == "a?b"
 
 
+def test_many_frames_are_no_depth() -> None:
+    frames = [{"file": "/srv/app/a.py", "function": "f", "line": number} for number in range(200)]
+    assert metadata_of({"frames": frames})["frames"] == frames
+
+
+@pytest.mark.parametrize("levels", [39, 40, 41, 900, 50_000])
+def test_nesting_is_cut_after_forty_levels_however_deep(levels: int) -> None:
+    deep: Any = 1
+    for _ in range(levels):
+        deep = [deep]
+    document = normalise({"metadata": {"deep": deep}}, NOW).metadata
+    assert document.count(b"[") - document.count(b"[cut]") <= 40
+    assert (b"[cut]" in document) == (levels > 39)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"number": 10**5000},
+        {"http_status": 10**5000},
+        {"fingerprint": 10**5000},
+        {"workflow_id": 10**5000},
+        {"exception": {"type": 10**5000, "module": ["a"]}},
+        {"frames": [{"file": 10**5000, "function": ["f"]}, None]},
+        {"exception": {"type": "\ud800", "module": "\udfff"}, "node": "\ud800", "title": "\ud800"},
+    ],
+)
+def test_odd_values_in_known_places_are_survived(raw: dict[str, Any]) -> None:
+    assert metadata_of(raw)
+
+
 def test_numbers_that_json_lacks_become_null() -> None:
     assert metadata_of({"metadata": {"a": float("nan"), "b": float("inf")}})["a"] is None
 
@@ -122,5 +212,7 @@ def test_anything_becomes_an_event_or_is_refused(raw: dict[str, Any]) -> None:
     assert isinstance(json.loads(event.metadata), dict)
     assert len(event.metadata) <= MAX_EVENT_BYTES
     assert b"\\u0000" not in event.metadata
-    assert "\n" not in event.title
-    assert event.title
+    assert event.title.isprintable()
+    assert 0 < len(event.title) <= 200
+    assert 0 < len(event.fingerprint) <= 64
+    (event.title + event.fingerprint).encode()

@@ -4,24 +4,31 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Of several makes at once, one works on the environment; the lock is this file, and ends with its holder.
+ALONE = "$$python" -c 'import fcntl, subprocess, sys; lock = open("Makefile"); fcntl.flock(lock, fcntl.LOCK_EX); \
+	sys.exit(subprocess.call(sys.argv[1:]))' $(MAKE) --silent --no-print-directory PYTHON="$$python"
 
 .PHONY: env env-dev up test check bench lock fmt clean
 
-env: .venv/.server
-env-dev: .venv/.dev
+env env-dev:
+	@if $(BIN)/python -c '' 2>/dev/null; then python=$(BIN)/python; else python="$(PYTHON)"; \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
+			echo "Python 3.11, 3.12 or 3.13 is needed; name it with: make PYTHON=/path/to/python" >&2; exit 1; }; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo "This Python can't make environments; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+	fi; MAKEFLAGS= $(ALONE) .venv/.$(if $(filter env-dev,$@),dev,server)
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name it with: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Making the environment in .venv with $(PYTHON)"
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
-		echo "This Python can't make environments; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@rm -rf .venv
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
 
-.venv/.server: requirements/server.txt | .venv/bin/python
+.venv/.server: requirements/server.txt Makefile | .venv/bin/python
 	@echo "Installing what the server needs (this takes a minute the first time)"
 	@$(PIP) install --require-hashes -r requirements/server.txt
 	@$(BIN)/python -c 'from pathlib import Path; import sysconfig; \
 		Path(sysconfig.get_path("purelib"), "meshhook_errors.pth").write_text(str(Path.cwd()))'
-	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m jobs.cli "$$@"\n' > $(BIN)/meshhook-errors
+	@printf '#!/bin/sh\nexec "$$(dirname "$$(readlink -f "$$0" || echo "$$0")")/python" -P -m jobs.cli "$$@"\n' > $(BIN)/meshhook-errors
 	@chmod +x $(BIN)/meshhook-errors
 	@touch $@
 
@@ -50,12 +57,14 @@ fmt: env-dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# The lock files hold versions and hashes, and no addresses.
-lock: .venv/bin/python
-	@$(PIP) install uv
-	@for extras in "server" "server dev"; do set -- $$extras; for last in $$extras; do :; done; \
-		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-header $$(printf -- '--extra %s ' $$extras) pyproject.toml -o requirements/$$last.txt; done
+# The lock files hold versions and hashes, and no addresses. The tests run on the very versions that the server runs on.
+lock: | .venv/bin/python
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(BIN)/python -m venv "$$tools"; "$$tools/bin/python" -m pip --disable-pip-version-check --quiet install uv; \
+	compile() { "$$tools/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header pyproject.toml "$$@"; }; \
+	compile --extra server -o requirements/server.txt; \
+	compile --extra server --extra dev -c requirements/server.txt -o requirements/dev.txt
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

@@ -4,12 +4,14 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-from ingest.database import Connection
 from ingest.exceptions import IngestError
 from ingest.statements import load_statements
+
+if TYPE_CHECKING:  # who only makes a key, as the supervisor does, needs no database driver
+    from ingest.database import Connection
 
 Role = Literal["ingest", "read", "admin"]
 ROLES: tuple[Role, ...] = ("ingest", "read", "admin")
@@ -39,7 +41,7 @@ def new_key(role: Role) -> str:
     return f"mh_{role}_{secrets.token_urlsafe(24)}"
 
 
-def create_key(connection: Connection, name: str, role: Role, key: str | None = None) -> str:
+def create_key(connection: "Connection", name: str, role: Role, key: str | None = None) -> str:
     """Store a key (a new one, or the one given) and answer it: this is the only time that it can be shown.
 
     A key that is stored already stays as it is.
@@ -49,18 +51,18 @@ def create_key(connection: Connection, name: str, role: Role, key: str | None = 
     return key
 
 
-def find_role(connection: Connection, key: str) -> Role | None:
+def find_role(connection: "Connection", key: str) -> Role | None:
     """What `key` may do; None for one that isn't known or was revoked."""
     row = connection.execute(_SQL["find_role"], {"sha256": _digest(key)}).fetchone()
     return None if row is None else row[0]
 
 
-def list_keys(connection: Connection) -> list[Key]:
+def list_keys(connection: "Connection") -> list[Key]:
     """All keys, the newest last."""
     return [Key(*row) for row in connection.execute(_SQL["list_keys"])]
 
 
-def revoke_key(connection: Connection, id_or_prefix: str) -> Key:
+def revoke_key(connection: "Connection", id_or_prefix: str) -> Key:
     """Take a key out of use; running servers notice within seconds. Raises UnknownKey."""
     found = [
         key

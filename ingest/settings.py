@@ -81,12 +81,18 @@ class Settings(BaseSettings):
     @property
     def api_url(self) -> str:
         """The address of the API for clients, without a trailing slash."""
-        return (self.public_api_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
+        return (self.public_api_url or local_address(self.api_host, self.api_port)).rstrip("/")
 
     @property
     def app_url(self) -> str:
         """The address of the dashboard for people, without a trailing slash."""
-        return (self.public_app_url or f"http://{self.app_host}:{self.app_port}").rstrip("/")
+        return (self.public_app_url or local_address(self.app_host, self.app_port)).rstrip("/")
+
+
+def local_address(host: str, port: int) -> str:
+    """How a server that listens on `host` is reached on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not to listen on
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def environment_name(field: str) -> str:

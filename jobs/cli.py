@@ -1,16 +1,22 @@
 """The one command. Heavy imports stand inside the commands, so that `--help` answers at once."""
 
+import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingest.exceptions import IngestError
-from ingest.settings import PREFIX, Settings, read_settings, settings
+from ingest.exceptions import IngestError, StoreUnavailable
+from ingest.settings import PREFIX, Settings, environment_name, read_settings, settings
 from jobs.exceptions import JobError, StartFailed
+
+if TYPE_CHECKING:
+    from ingest.database import Connection
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="MeshHook Errors.")
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
@@ -22,8 +28,8 @@ DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
 @app.command()
 def up(
     data_dir: DataDir = None,
-    api_port: Annotated[int | None, typer.Option(help="The port of the API.")] = None,
-    app_port: Annotated[int | None, typer.Option(help="The port of the dashboard.")] = None,
+    api_port: Annotated[int | None, typer.Option(help="The port of the API.", min=1, max=65535)] = None,
+    app_port: Annotated[int | None, typer.Option(help="The port of the dashboard.", min=1, max=65535)] = None,
 ) -> None:
     """Run everything on this machine: Postgres, API, jobs and dashboard."""
     from rich.console import Console
@@ -32,6 +38,10 @@ def up(
 
     given = {"data_dir": data_dir, "api_port": api_port, "app_port": app_port}
     options = read_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    if options.api_port == options.app_port:
+        raise StartFailed(
+            f"API and dashboard can't share port {options.api_port}. Give them two with --api-port and --app-port."
+        )
     Up(options, Console()).run()
 
 
@@ -83,10 +93,9 @@ def dashboard() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database up to date."""
-    from ingest.database import connect
     from ingest.database import migrate as apply
 
-    with connect(_with_database().database_url.get_secret_value(), "migrate") as connection:
+    with _database("migrate") as connection:
         applied = apply(connection)
     typer.echo(f"Applied: {', '.join(map(str, applied))}." if applied else "The database is up to date.")
 
@@ -94,12 +103,10 @@ def migrate() -> None:
 @app.command()
 def verify() -> None:
     """Prove that Postgres and the lake agree, row by row."""
-    from ingest.database import connect
     from jobs.verify import verify as compare
 
-    options = _with_database()
-    with connect(options.database_url.get_secret_value(), "verify") as connection:
-        report = compare(connection, options.lake_dir)
+    with _database("verify") as connection:
+        report = compare(connection, settings().lake_dir)
     for problem in report.problems:
         typer.echo(f"✗ {problem}")
     typer.echo(
@@ -132,7 +139,7 @@ def create_key(
     chosen = next((known for known in ROLES if known == role), None)
     if chosen is None:
         raise StartFailed(f"A key's role is {', '.join(ROLES)}, not {role!r}.")
-    with _database() as connection:
+    with _database("keys") as connection:
         typer.echo(create(connection, name, chosen))
 
 
@@ -141,7 +148,7 @@ def list_keys() -> None:
     """List the keys, without the keys themselves."""
     from ingest.keys import list_keys as read
 
-    with _database() as connection:
+    with _database("keys") as connection:
         for key in read(connection):
             state = "revoked" if key.revoked_at else "valid"
             typer.echo(f"{key.id}  {key.prefix}…  {key.role:<6}  {state:<7}  {key.created_at:%Y-%m-%d}  {key.name}")
@@ -152,33 +159,47 @@ def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, or how it 
     """Take a key out of use."""
     from ingest.keys import revoke_key as revoke
 
-    with _database() as connection:
+    with _database("keys") as connection:
         revoked = revoke(connection, key)
     typer.echo(f"Revoked {revoked.prefix}… ({revoked.name}). Running servers notice within 10 seconds.")
 
 
 def _with_database() -> Settings:
-    """The settings. On the machine of a running `up`, its database is found without being told."""
+    """The settings. On the machine of a running `up`, its database, lake and secret key are found by themselves."""
     options = settings()
     if options.database_url.get_secret_value():
         return options
     import json
 
-    path = options.data_dir / "connection.json"
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = json.loads((options.data_dir / "connection.json").read_text(encoding="utf-8"))
+        found = {"database_url": known["database_url"], "lake_url": known["lake_url"]}
+        kept = json.loads((options.data_dir / "secrets.json").read_text(encoding="utf-8"))
+        found["secret_key"] = kept["secret_key"]
+    except (OSError, ValueError, KeyError, TypeError):
         raise StartFailed(
             f"No database is known: set DATABASE_URL, or {PREFIX}DATA_DIR to the directory of a running `up`."
         ) from None
-    lake = options.lake_url or known["lake_url"]
-    return Settings.model_validate(options.model_dump() | {"database_url": known["database_url"], "lake_url": lake})
+    for name, value in found.items():
+        os.environ.setdefault(environment_name(name), value)
+    os.environ[environment_name("database_url")] = found["database_url"]  # it was empty
+    settings.cache_clear()  # whoever asks in this process from now on is told the same
+    return settings()
 
 
-def _database() -> Any:
+@contextmanager
+def _database(application: str) -> Iterator["Connection"]:
+    import psycopg
+
     from ingest.database import connect
 
-    return connect(_with_database().database_url.get_secret_value(), "command line")
+    with connect(_with_database().database_url.get_secret_value(), application) as connection:
+        try:
+            yield connection
+        except psycopg.errors.UndefinedTable:
+            raise StartFailed("This database hasn't been prepared: run `meshhook-errors migrate`.") from None
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(f"Postgres went away: {str(error).splitlines()[0]}. Try again.") from error
 
 
 def _serve(uvicorn: Any, application: Any, host: str, port: int) -> None:

@@ -1,5 +1,6 @@
 """The data directory of `up`: one owner at a time, secrets made once, and what scripts need to connect."""
 
+import base64
 import fcntl
 import json
 import os
@@ -9,8 +10,6 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
-
-from cryptography.fernet import Fernet
 
 from ingest.keys import new_key
 from jobs.exceptions import StartFailed
@@ -60,9 +59,13 @@ class Installation:
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             where = self._running_at()
             raise StartFailed(f"MeshHook Errors runs already on {self.directory}{where}.") from None
+        except OSError as error:
+            raise StartFailed(
+                f"{self.directory} can't be locked ({error.strerror}). Choose a local disk with --data-dir."
+            ) from error
 
     def _running_at(self) -> str:
         try:
@@ -88,7 +91,8 @@ class Installation:
             pass
         except (ValueError, TypeError) as error:
             raise StartFailed(f"{path} can't be read. Restore it from a backup; deleting it makes new keys.") from error
-        made = Secrets(Fernet.generate_key().decode(), secrets.token_urlsafe(12), new_key("ingest"), new_key("admin"))
+        secret_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        made = Secrets(secret_key, secrets.token_urlsafe(12), new_key("ingest"), new_key("admin"))
         _write_private(path, asdict(made))
         return made, True
 
@@ -102,14 +106,16 @@ class Installation:
         return self.directory / "logs"
 
 
-def check_port(port: int, option: str) -> None:
-    """Raises StartFailed when somebody listens there already."""
-    with socket.socket() as probe:
+def check_port(port: int, option: str, host: str = "127.0.0.1") -> None:
+    """Raises StartFailed when `host` isn't ours to listen on, or somebody listens there already."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
-            raise StartFailed(f"Port {port} can't be used ({error.strerror}). Choose another with {option}.") from error
+            raise StartFailed(
+                f"Port {port} on {host} can't be used ({error.strerror}). Choose another with {option}."
+            ) from error
 
 
 def _write_private(path: Path, content: dict[str, str]) -> None:

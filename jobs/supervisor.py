@@ -1,27 +1,31 @@
 """Keeps the roles running as child processes: starts them, waits until each answers, restarts what dies, stops all."""
 
+import contextlib
 import ctypes
+import http.client
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from jobs.back_off import BackOff
 from jobs.exceptions import StartFailed
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_LONGEST_BACK_OFF = 30.0
-_HEALTHY_SECONDS = 60.0
 _LARGEST_LOG = 20 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
+# Loaded before any fork: between fork and exec a child should do next to nothing.
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+# What we ask is on this machine: not for a proxy that the environment names.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Say = Callable[[str], None]
 
@@ -34,10 +38,9 @@ class Role:
     command: Sequence[str]
     is_ready: Callable[[], bool]
     process: "subprocess.Popen[bytes] | None" = None
-    started_at: float = 0.0
-    back_off: float = 1.0
-    restart_at: float | None = None
+    back_off: BackOff = field(default_factory=BackOff)
     log: IO[bytes] | None = field(default=None, repr=False)
+    log_began: int = 0
 
 
 class Supervisor:
@@ -72,20 +75,15 @@ class Supervisor:
 
     def _look_after(self, role: Role) -> None:
         now = time.monotonic()
-        if role.restart_at is not None:
-            if now >= role.restart_at:
-                self._launch(role)
-                self._say(f"The {role.name} was started again.")
+        if role.back_off.is_waiting(now):
             return
-        if role.process is None or role.process.poll() is None:
-            if now - role.started_at > _HEALTHY_SECONDS:
-                role.back_off = 1.0
-            return
-        self._say(
-            f"The {role.name} died ({_ending(role.process.returncode)}); it starts again in {role.back_off:.0f} s."
-        )
-        role.restart_at = now + role.back_off
-        role.back_off = min(role.back_off * 2, _LONGEST_BACK_OFF)
+        if role.back_off.is_due(now):
+            self._launch(role)
+            self._say(f"The {role.name} was started again.")
+        elif role.process is not None and role.process.poll() is not None:
+            _end_group(role.process)
+            ending = _ending(role.process.returncode)
+            self._say(f"The {role.name} died ({ending}); it starts again in {role.back_off.died(now):.0f} s.")
 
     def _launch(self, role: Role) -> None:
         path = self._log_path(role)
@@ -94,6 +92,7 @@ class Supervisor:
         if role.log is not None:
             role.log.close()
         role.log = path.open("ab")
+        role.log_began = path.stat().st_size
         role.process = subprocess.Popen(  # noqa: S603 - the commands are our own
             role.command,
             env=self._environment,
@@ -101,23 +100,21 @@ class Supervisor:
             stdout=role.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads hold locks here
+            preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - it takes no lock: see _PRCTL
         )
-        role.started_at = time.monotonic()
-        role.restart_at = None
+        role.back_off.began(time.monotonic())
 
     def stop(self) -> None:
         """Ask all to stop, then make them."""
         running = [role.process for role in self._roles if role.process is not None and role.process.poll() is None]
         for process in running:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
         for process in running:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _end_group(process)
+            process.wait()
         for role in self._roles:
             if role.log is not None:
                 role.log.close()
@@ -126,7 +123,9 @@ class Supervisor:
         return self._logs / f"{role.name}.log"
 
     def _last_words(self, role: Role) -> str:
-        lines = self._log_path(role).read_text(errors="replace").strip().splitlines()
+        with self._log_path(role).open("rb") as file:
+            file.seek(role.log_began)
+            lines = file.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"it ended without a word; see {self._log_path(role)}"
 
 
@@ -134,15 +133,31 @@ def _ending(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _die_with_parent() -> None:
-    """A supervisor that is killed takes its children along, so that the next one finds the ports free."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """What is left of a role, and what it started itself, ends with it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _dies_with(supervisor: int) -> Callable[[], None] | None:
+    """What a child does first: a supervisor that is killed takes its children along, so that the next one finds the
+    ports free. Linux alone knows how."""
+    prctl = _PRCTL
+    if prctl is None:
+        return None
+
+    def arrange() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:  # killed before that could tell us
+            os._exit(1)
+
+    return arrange
 
 
 def answers(url: str) -> bool:
     """Whether a GET of `url` gives a 2xx."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - an address of our own
+        with _DIRECT.open(url, timeout=2) as response:
             return bool(200 <= response.status < 300)
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):
         return False

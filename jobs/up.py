@@ -3,26 +3,24 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.syntax import Syntax
-from rich.table import Table
 
-from analytics.accounts import create_user
-from ingest.database import connect, migrate
-from ingest.keys import create_key
-from ingest.settings import PREFIX, Settings
+from ingest.settings import PREFIX, Settings, local_address
+from jobs.exceptions import StartFailed
 from jobs.installation import ADMIN, ConnectionInfo, Installation, Secrets, check_port
 from jobs.postgres import EmbeddedPostgres
 from jobs.supervisor import Role, Supervisor, answers
 
-_STARTED = "select 1 from components where component = 'jobs' and seen_at >= to_timestamp(%s)"
+_PREPARATION = [sys.executable, "-m", "jobs.preparation"]
 
 
 class Up:
@@ -37,13 +35,13 @@ class Up:
         self._database_url = options.database_url.get_secret_value()
 
     def run(self) -> None:
-        """Raises StartFailed, StoreUnavailable or MigrationFailed with a sentence for the person at the terminal."""
+        """Raises StartFailed with a sentence for the person at the terminal."""
         options, installation = self._options, self._installation
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: self._stop.set())
         installation.lock()
-        check_port(options.api_port, "--api-port")
-        check_port(options.app_port, "--app-port")
+        check_port(options.api_port, "--api-port", options.api_host)
+        check_port(options.app_port, "--app-port", options.app_host)
         installation.check_space()
         secrets, is_new = installation.secrets()
         supervisor: Supervisor | None = None
@@ -52,7 +50,7 @@ class Up:
             self._prepare(secrets)
             info = self._connection_info(secrets)
             installation.write_connection(info)
-            supervisor = Supervisor(self._roles(), self._environment(secrets), installation.logs, self._say)
+            supervisor = Supervisor(self._roles(secrets), self._environment(secrets), installation.logs, self._say)
             with self._progress("Starting API, jobs and dashboard"):
                 supervisor.start(self._stop)
             if not self._stop.is_set():
@@ -74,31 +72,42 @@ class Up:
             self._database_url = self._postgres.start()
 
     def _prepare(self, secrets: Secrets) -> None:
-        with self._progress("Preparing the database"), connect(self._database_url, "up") as connection:
-            migrate(connection)
-            create_key(connection, "made by up", "ingest", secrets.ingest_key)
-            create_key(connection, "made by up", "admin", secrets.admin_key)
-            create_user(connection, ADMIN, secrets.admin_password)
+        with self._progress("Preparing the database"):
+            done = self._ask_preparation(["prepare"], secrets)
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines()
+            raise StartFailed(lines[-1] if lines else f"Preparing the database ended with code {done.returncode}.")
+
+    def _ask_preparation(self, arguments: Sequence[str], secrets: Secrets) -> "subprocess.CompletedProcess[str]":
+        """In a session of its own, so that a Ctrl-C at the terminal doesn't interrupt a migration."""
+        return subprocess.run(  # noqa: S603 - our own program
+            [*_PREPARATION, *arguments],
+            env={**os.environ, **self._environment(secrets)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
 
     def _look_after_postgres(self) -> None:
-        if self._postgres is not None and not self._postgres.is_running():
-            self._say("PostgreSQL died; it starts again.")
-            self._postgres.start()
+        if self._postgres is not None:
+            self._postgres.look_after(self._say)
 
-    def _roles(self) -> list[Role]:
+    def _roles(self, secrets: Secrets) -> list[Role]:
         command = [sys.executable, "-m", "jobs.cli"]
-        local = f"http://127.0.0.1:{self._options.api_port}"
-        app = f"http://127.0.0.1:{self._options.app_port}"
+        options = self._options
+        api = local_address(options.api_host, options.api_port)
+        app = local_address(options.app_host, options.app_port)
         began = time.time()
         return [
-            Role("api", [*command, "api"], lambda: answers(f"{local}/readyz")),
-            Role("jobs", [*command, "jobs"], lambda: self._jobs_are_alive(began)),
+            Role("api", [*command, "api"], lambda: answers(f"{api}/readyz")),
             Role("dashboard", [*command, "app"], lambda: answers(f"{app}/_stcore/health")),
+            Role("jobs", [*command, "jobs"], lambda: self._jobs_live(began, secrets)),
         ]
 
-    def _jobs_are_alive(self, since: float) -> bool:
-        with connect(self._database_url, "up") as connection:
-            return connection.execute(_STARTED, (since,)).fetchone() is not None
+    def _jobs_live(self, since: float, secrets: Secrets) -> bool:
+        return self._ask_preparation(["jobs-since", str(since)], secrets).returncode == 0
 
     def _environment(self, secrets: Secrets) -> dict[str, str]:
         options = self._options
@@ -145,17 +154,17 @@ class Up:
     def _summarise(self, info: ConnectionInfo, secrets: Secrets, *, is_new: bool) -> None:
         where = self._installation.directory / "secrets.json"
         password = secrets.admin_password if is_new else f"[dim]in {where}[/]"
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim")
-        table.add_column(no_wrap=True, overflow="ignore")
-        table.add_row("Dashboard", f"[bold]{info.app_url}[/]")
-        table.add_row("Sign in", f"[bold]{ADMIN}[/]  {password}")
-        table.add_row("API", f"{info.api_url}  [dim]documentation at /docs[/]")
-        table.add_row("DSN", info.dsn)
+        self._say("\n[bold green]MeshHook Errors is running[/]\n")
+        lines = [
+            ("Dashboard", f"[bold]{info.app_url}[/]"),
+            ("Sign in", f"[bold]{ADMIN}[/]  {password}"),
+            ("API", f"{info.api_url}  [dim]documentation at /docs[/]"),
+            ("DSN", info.dsn),
+        ]
         if is_new:
-            table.add_row("", f"[dim]The password is shown this once, and kept in {where}[/]")
-        self._console.print("\n[bold green]MeshHook Errors is running[/]\n")
-        self._console.print(table, soft_wrap=True)
+            lines.append(("", f"[dim]The password is shown this once, and kept in {where}[/]"))
+        for label, text in lines:
+            self._say(f"[dim]{label:<11}[/]{text}")
         body = json.dumps({"message": "hello from curl", "source": "worker"})
         curl = f"curl {info.api_url}/api/error-events -H 'Authorization: Bearer {info.ingest_key}' -d '{body}'"
         snippet = f'from ingest import client\nclient.init("{info.dsn}")\nclient.capture_message("hello from Python")'

@@ -45,6 +45,7 @@ _LOOK = """<style>
 .mh-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.88rem;
   margin: 0 !important; padding: 0 !important; }
 .mh-facts dt { opacity: 0.65; } .mh-facts dd { margin: 0; overflow-wrap: anywhere; }
+[class*="st-key-about_"] { flex-wrap: nowrap; }
 [class*="st-key-on_"] { align-self: center; } [class*="st-key-on_"] label { padding-top: 0.35rem; }
 @media (max-width: 1000px) { .st-key-lists > [data-testid="stHorizontalBlock"],
   .st-key-lists > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }

@@ -24,6 +24,7 @@ def first_steps() -> None:
             st.code(
                 f"curl {options.api_url}/api/error-events \\\n  -H 'Authorization: Bearer KEY' \\\n  -d '{body}'",
                 language="bash",
+                wrap_lines=True,
             )
         with python:
             st.caption("From Python")
@@ -31,4 +32,5 @@ def first_steps() -> None:
                 f'from ingest import client\nclient.init("{host[0]}://KEY@{host[2]}/1")\n'
                 'client.capture_message("hello from Python")',
                 language="python",
+                wrap_lines=True,
             )

@@ -15,7 +15,7 @@ from analytics.filters import Filters
 from analytics.pages.chrome import mode, store, zone
 from analytics.pages.event_view import event_view
 from analytics.pages.filter_bar import filter_bar
-from analytics.queries import error_series, latest_errors, top_groups
+from analytics.queries import error_series, latest_errors, top_groups, whole_buckets
 from ingest.exceptions import StoreUnavailable
 
 _DEFAULT_LENGTH = timedelta(days=1)
@@ -111,6 +111,7 @@ def _moment(text: str | None) -> datetime | None:
 
 def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
     interval = fitting_interval((end - start).total_seconds())
+    start, end = whole_buckets(start, end, interval)
     by_severity = error_series(store(), start, end, interval, filters, "severity")
     chart = severity_chart(by_severity, start, end, interval, zone=zone(), mode=mode(), height=260, brush=True)
     picked: Any = st.altair_chart(chart, width="stretch", key="history_chart", on_select="rerun", theme=None)

@@ -13,7 +13,7 @@ from analytics.pages.chrome import mode, store, zone
 from analytics.pages.filter_bar import URL, filter_bar
 from analytics.pages.first_steps import first_steps
 from analytics.pages.tables import events_table, groups_table
-from analytics.queries import error_series, has_errors, latest_errors, top_groups
+from analytics.queries import error_series, has_errors, latest_errors, top_groups, whole_buckets
 from ingest.exceptions import StoreUnavailable
 
 RANGES = {
@@ -62,7 +62,7 @@ def _live(chosen: str, filters: Filters) -> None:
 def _figures_and_charts(length: timedelta, filters: Filters) -> None:
     now = datetime.now(UTC)
     interval = max(10, fitting_interval(length.total_seconds()))
-    start, end = now - length, now + timedelta(seconds=1)
+    start, end = whole_buckets(now - length, now + timedelta(seconds=1), interval)
     by_severity = error_series(store(), start, end, interval, filters, "severity")
     series = error_series(store(), start, end, interval, filters)
     errors = int(series["errors"].sum())

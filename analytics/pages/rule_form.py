@@ -34,17 +34,21 @@ def rule_form(rule: AlertRule | None) -> None:
     with store().connection() as connection:
         channels = list_channels(connection)
     entered = _entered(rule, channels, key)
+    has_name = bool(entered["name"].strip())
     draft: RuleDraft | None = None
     try:
-        draft = RuleDraft.model_validate(entered)
+        draft = RuleDraft.model_validate(entered if has_name else entered | {"name": "New rule"})
     except ValidationError as error:
         for problem in error.errors(include_url=False):
             field = str(problem["loc"][0]).replace("_", " ").capitalize() + ": " if problem["loc"] else ""
             st.error(field + problem["msg"].removeprefix("Value error, "))
     if draft is not None:
         _preview(draft)
-    save, cancel, _ = st.columns([1, 1, 4])
-    if save.button("Save", type="primary", disabled=draft is None, key=f"save_{key}", width="stretch") and draft:
+    save, cancel, hint = st.columns([1, 1, 4], vertical_alignment="center")
+    if not has_name:
+        hint.caption("Give the rule a name to save it.")
+    is_ready = draft is not None and has_name
+    if save.button("Save", type="primary", disabled=not is_ready, key=f"save_{key}", width="stretch") and draft:
         _save(rule, draft)
     if cancel.button("Cancel", key=f"cancel_{key}", width="stretch"):
         close_form()
@@ -86,9 +90,13 @@ def _entered(rule: AlertRule | None, channels: Sequence[Channel], key: str) -> d
         ),
         "enabled": before.enabled,
     }
-    threshold, window, lasting, keeping = st.columns(4)
+    threshold, window, lasting, keeping = st.columns(4, vertical_alignment="bottom")
     entered["threshold"] = threshold.number_input(
-        f"Threshold ({_UNITS[entered['signal']]})", value=float(before.threshold), min_value=0.0, key=f"threshold_{key}"
+        f"Threshold ({_UNITS[entered['signal']]})",
+        value=float(before.threshold),
+        min_value=0.0,
+        format="%g",
+        key=f"threshold_{key}",
     )
     entered["window_seconds"] = window.number_input(
         "Window (seconds)", value=before.window_seconds, min_value=10, max_value=86_400, step=10, key=f"window_{key}"

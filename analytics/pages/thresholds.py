@@ -81,7 +81,7 @@ def _row(view: RuleView) -> None:
     label, colour = _STATES[view.state if rule.enabled else "off"]
     with st.container(border=True, key=f"rule_{rule.id}"):
         about, value, actions = st.columns([3, 1.1, 2.1], vertical_alignment="center")
-        with about, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with about, st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"about_{rule.id}"):
             st.badge(label, color=colour)
             st.html(f'<b>{escape(rule.name)}</b><br><span class="mh-dim">{escape(_in_words(rule))}</span>')
         if view.value is not None and rule.enabled and view.state != "ok":
@@ -128,17 +128,26 @@ def _channels() -> None:
         st.caption("No channel yet. Add a Slack incoming webhook or mail addresses, then choose the channel in a rule.")
     for channel in channels:
         _channel_row(channel)
-    with st.form("new_channel", clear_on_submit=True, border=True):
+    with st.container(border=True):
         st.subheader("New channel", anchor=False)
-        name_column, kind_column = st.columns([1.4, 1])
-        name = name_column.text_input("Name", max_chars=100)
-        kind = kind_column.selectbox("Kind", list(_KINDS), format_func=_KINDS.__getitem__)
-        url = st.text_input(
-            "Slack: incoming webhook address", type="password", help="Kept encrypted, never shown again."
+        kind = st.segmented_control(
+            "Kind", list(_KINDS), default="slack", format_func=_KINDS.__getitem__, required=True
         )
-        to = st.text_input("E-mail: addresses, separated by commas")
-        if st.form_submit_button("Add channel", type="primary"):
-            _add_channel(name, kind, url, to)
+        fresh = st.session_state.setdefault("channels_added", 0)  # what was refused stays in the fields
+        with st.form("new_channel", border=False):
+            name = st.text_input("Name", max_chars=100, key=f"channel_name_{fresh}")
+            url = to = ""
+            if kind == "email":
+                to = st.text_input("Addresses, separated by commas", key=f"channel_to_{fresh}")
+            else:
+                url = st.text_input(
+                    "Incoming webhook address",
+                    type="password",
+                    key=f"channel_url_{fresh}",
+                    help="Kept encrypted, never shown again.",
+                )
+            if st.form_submit_button("Add channel", type="primary"):
+                _add_channel(name, kind or "slack", url, to)
 
 
 def _add_channel(name: str, kind: str, url: str, to: str) -> None:
@@ -157,6 +166,7 @@ def _add_channel(name: str, kind: str, url: str, to: str) -> None:
         st.error(str(error))
     else:
         st.session_state["said"] = f"Channel «{name}» is added."
+        st.session_state["channels_added"] += 1
         st.rerun()
 
 

@@ -140,7 +140,9 @@ def test_a_rule_is_created_edited_switched_off_and_deleted(connection: Connectio
 def test_what_makes_no_sense_is_said_in_the_form(connection: Connection) -> None:
     page = opened("thresholds")
     page.button[0].click().run()
-    assert any("Name" in error.value for error in page.error)
+    assert not page.error
+    assert "Give the rule a name to save it." in text_of(page)
+    assert page.button(key="save_new").disabled
     page.text_input(key="name_new").input("Rate").run()
     page.selectbox(key="signal_new").select("error_rate_percent").run()
     page.number_input(key="threshold_new").set_value(150.0).run()
@@ -155,3 +157,19 @@ def test_a_channel_is_added_and_its_secret_not_shown(connection: Connection) -> 
     next(button for button in page.button if button.label == "Add channel").click().run()
     assert [channel.name for channel in list_channels(connection)] == ["team"]
     assert "very/secret" not in text_of(page)
+
+
+def test_a_mail_channel_asks_for_addresses_and_refuses_what_is_none(connection: Connection) -> None:
+    page = opened("thresholds")
+    page.segmented_control[0].set_value("email").run()
+    page.text_input[0].input("team")
+    page.text_input[1].input("ann@example.com, nobody")
+    next(button for button in page.button if button.label == "Add channel").click().run()
+    assert "'nobody' is no mail address" in page.error[0].value
+    assert page.text_input[0].value == "team"
+    page.text_input[1].input("ann@example.com, bob@example.com")
+    next(button for button in page.button if button.label == "Add channel").click().run()
+    assert page.text_input[0].value == ""
+    assert [channel.settings for channel in list_channels(connection)] == [
+        {"to": ["ann@example.com", "bob@example.com"]}
+    ]

@@ -8,28 +8,21 @@ ledger of ids makes a second attempt harmless.
 """
 
 import asyncio
-import contextlib
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import psycopg
 import structlog
 
-from ingest.database import connection_options
 from ingest.exceptions import SpoolFull, StoreUnavailable
-from ingest.rows import FACTS, Fact, Row
+from ingest.lane import Lane, Unwritable
+from ingest.rows import Row
 from ingest.spool import Spool, read_segment
-from ingest.statements import load_statements
 
-_SQL = load_statements(__file__)
 _MOST_ROWS = 5_000
-_COMMIT_SECONDS = 20.0
 _RETRY_SECONDS = 1.0
 _LANES = 2
-_CLAIM = {"errors": _SQL["claim_error_ids"], "executions": _SQL["claim_report_ids"]}
-_COPY = {"errors": _SQL["copy_errors"], "executions": _SQL["copy_executions"]}
 
 log = structlog.get_logger("writer")
 
@@ -51,53 +44,12 @@ class _Request:
     done: "asyncio.Future[Outcome]"
 
 
-class _Unwritable(Exception):
-    """Postgres refuses a value: one of the rows is bad."""
-
-
-class _Lane:
-    """One connection, one transaction at a time."""
-
-    def __init__(self, database_url: str) -> None:
-        self._url = database_url
-        self._connection: psycopg.AsyncConnection | None = None
-        self._committing = asyncio.Lock()
-
-    async def commit(self, rows: Sequence[Row]) -> set[int]:
-        """One transaction; answers the positions of rows whose id was known already.
-
-        Raises StoreUnavailable when it isn't certain that it committed, _Unwritable when a value was refused.
-        """
-        async with self._committing:
-            try:
-                async with asyncio.timeout(_COMMIT_SECONDS):
-                    return await _insert(await self._connect(), rows)
-            except (psycopg.DataError, psycopg.IntegrityError) as error:
-                raise _Unwritable(str(error).splitlines()[0]) from error
-            except (psycopg.Error, OSError, TimeoutError) as error:
-                await self.close()
-                raise StoreUnavailable(type(error).__name__) from error
-
-    async def _connect(self) -> psycopg.AsyncConnection:
-        if self._connection is None or self._connection.closed:
-            options = connection_options("writer") | {"connect_timeout": 3}
-            self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **options)
-        return self._connection
-
-    async def close(self) -> None:
-        """Give the connection back."""
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await self._connection.close()
-        self._connection = None
-
-
 class Writer:
     """One per process. `start` before the first write, `stop` after the last."""
 
     def __init__(self, database_url: str, spool: Spool) -> None:
         # While one lane waits for its commit, the other takes what has arrived meanwhile.
-        self._lanes = [_Lane(database_url) for _ in range(_LANES)]
+        self._lanes = [Lane(database_url) for _ in range(_LANES)]
         self._spool = spool
         self._waiting: deque[_Request] = deque()
         self._arrived = asyncio.Event()
@@ -134,7 +86,7 @@ class Writer:
         """Requests that wait for their transaction."""
         return len(self._waiting)
 
-    async def _run(self, lane: _Lane) -> None:
+    async def _run(self, lane: Lane) -> None:
         while self._waiting or not self._stopping:
             await self._arrived.wait()
             await asyncio.sleep(0)  # whoever is about to hand something over comes along
@@ -151,7 +103,7 @@ class Writer:
             count += len(group[-1].rows)
         return group
 
-    async def _write_group(self, lane: _Lane, group: list[_Request]) -> None:
+    async def _write_group(self, lane: Lane, group: list[_Request]) -> None:
         rows = [row for request in group for row in request.rows]
         try:
             known, rejected = await self._commit_around_bad_rows(lane, rows)
@@ -175,13 +127,13 @@ class Writer:
         _answer_all(group, set(), {})
 
     async def _commit_around_bad_rows(
-        self, lane: _Lane, rows: Sequence[Row], offset: int = 0
+        self, lane: Lane, rows: Sequence[Row], offset: int = 0
     ) -> tuple[set[int], dict[int, str]]:
         """Commit `rows`; where Postgres refuses a value, halve until the bad row stands alone. Answers the
         positions of duplicates, and of the bad rows with the reason."""
         try:
             known = await lane.commit(rows)
-        except _Unwritable as error:
+        except Unwritable as error:
             if len(rows) == 1:
                 return set(), {offset: f"Postgres refuses this event: {error}"}
             middle = len(rows) // 2
@@ -200,7 +152,7 @@ class Writer:
         self.transactions += 1
         return {offset + index for index in known}, {}
 
-    async def _keep_draining(self, lane: _Lane) -> None:
+    async def _keep_draining(self, lane: Lane) -> None:
         while True:
             try:
                 await self._drain(lane)
@@ -210,7 +162,7 @@ class Writer:
                 log.exception("the spool can't be read")
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _drain(self, lane: _Lane) -> None:
+    async def _drain(self, lane: Lane) -> None:
         """Move the waiting segments into Postgres. Raises StoreUnavailable when it is still away."""
         segments = await asyncio.to_thread(self._spool.segments)
         if not segments:
@@ -226,43 +178,6 @@ class Writer:
                     log.error("Postgres refused a spooled row, it is kept", file=str(kept), reason=reason)
             segment.unlink()
             log.info("spool drained", segment=segment.name, rows=drained)
-
-
-async def _insert(connection: psycopg.AsyncConnection, rows: Sequence[Row]) -> set[int]:
-    known: set[int] = set()
-    cursor = connection.cursor()
-    await cursor.execute(b"begin")
-    try:
-        for fact in FACTS:
-            positions = [index for index, row in enumerate(rows) if row.fact == fact]
-            if positions:
-                known |= await _insert_fact(cursor, fact, rows, positions)
-        await cursor.execute(b"commit")
-    except BaseException:
-        if not connection.closed:
-            await connection.rollback()
-        raise
-    return known
-
-
-async def _insert_fact(
-    cursor: psycopg.AsyncCursor, fact: Fact, rows: Sequence[Row], positions: Sequence[int]
-) -> set[int]:
-    """Claim the ids of one fact's rows, copy those that are new; answers the positions of the others."""
-    await cursor.execute(_CLAIM[fact], {"ids": "{" + ",".join([rows[index].id for index in positions]) + "}"})
-    taken = {str(row[0]) for row in await cursor.fetchall()}
-    known: set[int] = set()
-    fresh: list[bytes] = []
-    for index in positions:
-        if rows[index].id in taken:
-            known.add(index)
-        else:
-            taken.add(rows[index].id)
-            fresh.append(rows[index].line)
-    if fresh:
-        async with cursor.copy(_COPY[fact]) as copy:
-            await copy.write(b"".join(fresh))
-    return known
 
 
 def _answer_all(group: list[_Request], known: set[int], rejected: dict[int, str]) -> None:

@@ -10,12 +10,15 @@ from uuid import UUID
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from analytics.exceptions import BadRequest
+from analytics.exceptions import BadRequest, Conflict, NotFound
 from ingest.database import Connection
+from ingest.plain_text import NotPlain, plain_line
 from ingest.statements import load_statements
 
 SESSION_LENGTH = timedelta(days=7)
 _SHORTEST_PASSWORD = 10
+_LONGEST_PASSWORD = 256  # what the sign-in's form takes, however it is written
+_LONGEST_NAME = 100
 
 _SQL = load_statements(__file__)
 _HASHER = PasswordHasher()
@@ -29,11 +32,74 @@ class User:
     name: str
 
 
-def create_user(connection: Connection, name: str, password: str) -> None:
-    """Add a user; one who is there keeps the password. Raises BadRequest for a password shorter than 10 characters."""
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as it is listed."""
+
+    name: str
+    created_at: datetime
+    signed_in_at: datetime | None
+
+
+def create_user(connection: Connection, name: str, password: str) -> bool:
+    """Add a user; one who is there keeps the password. Answers whether the user is new.
+
+    Raises BadRequest for a name that nobody could read or type, or a password shorter than 10 characters.
+    """
+    values = {"name": _checked_name(name), "password_hash": _hash(password)}
+    return connection.execute(_SQL["create_user"], values).fetchone() is not None
+
+
+def add_user(connection: Connection, name: str, password: str) -> None:
+    """Add a user who isn't there yet. Raises Conflict, and BadRequest as `create_user`."""
+    if not create_user(connection, name, password):
+        raise Conflict(f"There is a user {name!r} already. `meshhook-errors users password` changes the password.")
+
+
+def list_users(connection: Connection) -> list[Account]:
+    """All users, by name."""
+    return [Account(*row) for row in connection.execute(_SQL["list_users"])]
+
+
+def change_password(connection: Connection, name: str, password: str) -> None:
+    """Set another password and end the user's sessions. Raises NotFound, and BadRequest as `create_user`."""
+    values = {"name": name, "password_hash": _hash(password)}
+    with connection.transaction():
+        if connection.execute(_SQL["change_password"], values).fetchone() is None:
+            raise _unknown(name)
+        connection.execute(_SQL["end_sessions_of"], {"name": name})
+
+
+def remove_user(connection: Connection, name: str) -> None:
+    """Take a user out; the sessions go along. Raises NotFound."""
+    if connection.execute(_SQL["remove_user"], {"name": name}).fetchone() is None:
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no user {name!r}. `meshhook-errors users list` shows who there is.")
+
+
+def _checked_name(name: str) -> str:
+    try:
+        plain_line(name)
+    except NotPlain as error:
+        raise BadRequest(f"The name {error}") from None
+    if name != name.strip() or not 1 <= len(name) <= _LONGEST_NAME:
+        raise BadRequest(f"A name has 1 to {_LONGEST_NAME} characters, and no space before or after them.")
+    return name
+
+
+def _hash(password: str) -> str:
     if len(password) < _SHORTEST_PASSWORD:
         raise BadRequest(f"A password has at least {_SHORTEST_PASSWORD} characters.")
-    connection.execute(_SQL["create_user"], {"name": name, "password_hash": _HASHER.hash(password)})
+    if len(password) > _LONGEST_PASSWORD:
+        raise BadRequest(f"A password has at most {_LONGEST_PASSWORD} characters.")
+    try:
+        plain_line(password)
+    except NotPlain as error:
+        raise BadRequest(f"The password {error}") from None
+    return _HASHER.hash(password)
 
 
 def check_password(connection: Connection, name: str, password: str) -> User | None:

@@ -1,26 +1,25 @@
 """The one command. Heavy imports stand inside the commands, so that `--help` answers at once."""
 
-import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ingest.exceptions import IngestError, StoreUnavailable
-from ingest.settings import PREFIX, Settings, environment_name, read_settings, settings
+from analytics.exceptions import AnalyticsError
+from ingest.exceptions import IngestError
+from ingest.settings import read_settings, settings
 from jobs.exceptions import JobError, StartFailed
-
-if TYPE_CHECKING:
-    from ingest.database import Connection
+from jobs.known_database import known_database as _database
+from jobs.known_database import with_database as _with_database
+from jobs.users_cli import users
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="MeshHook Errors.")
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
+app.add_typer(users, name="users")
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
 
@@ -164,44 +163,6 @@ def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, or how it 
     typer.echo(f"Revoked {revoked.prefix}… ({revoked.name}). Running servers notice within 10 seconds.")
 
 
-def _with_database() -> Settings:
-    """The settings. On the machine of a running `up`, its database, lake and secret key are found by themselves."""
-    options = settings()
-    if options.database_url.get_secret_value():
-        return options
-    import json
-
-    try:
-        known = json.loads((options.data_dir / "connection.json").read_text(encoding="utf-8"))
-        found = {"database_url": known["database_url"], "lake_url": known["lake_url"]}
-        kept = json.loads((options.data_dir / "secrets.json").read_text(encoding="utf-8"))
-        found["secret_key"] = kept["secret_key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise StartFailed(
-            f"No database is known: set DATABASE_URL, or {PREFIX}DATA_DIR to the directory of a running `up`."
-        ) from None
-    for name, value in found.items():
-        os.environ.setdefault(environment_name(name), value)
-    os.environ[environment_name("database_url")] = found["database_url"]  # it was empty
-    settings.cache_clear()  # whoever asks in this process from now on is told the same
-    return settings()
-
-
-@contextmanager
-def _database(application: str) -> Iterator["Connection"]:
-    import psycopg
-
-    from ingest.database import connect
-
-    with connect(_with_database().database_url.get_secret_value(), application) as connection:
-        try:
-            yield connection
-        except psycopg.errors.UndefinedTable:
-            raise StartFailed("This database hasn't been prepared: run `meshhook-errors migrate`.") from None
-        except psycopg.OperationalError as error:
-            raise StoreUnavailable(f"Postgres went away: {str(error).splitlines()[0]}. Try again.") from error
-
-
 def _serve(uvicorn: Any, application: Any, host: str, port: int) -> None:
     uvicorn.run(
         application,
@@ -218,8 +179,8 @@ def _serve(uvicorn: Any, application: Any, host: str, port: int) -> None:
 def main() -> None:
     """Expected failures are one sentence on standard error; everything else is a traceback worth reporting."""
     try:
-        app()
-    except (IngestError, JobError) as error:
+        app(prog_name="meshhook-errors")
+    except (IngestError, AnalyticsError, JobError) as error:
         typer.echo(f"meshhook-errors: {error}", err=True)
         sys.exit(1)
 

@@ -223,7 +223,8 @@ def _sign_in_form(target: str) -> str:
         '<label for="password">Password</label>'
         '<input id="password" name="password" type="password" autocomplete="current-password" required>'
         "<button>Sign in</button></form>"
-        '<p class="note">The first user is «admin»; its password was shown when MeshHook Errors first started.</p>'
+        '<p class="note">Run with <code>up</code>, the first user is «admin»; the password was shown when it first '
+        "started. Elsewhere <code>meshhook-errors users create NAME</code> adds a user.</p>"
     )
 
 

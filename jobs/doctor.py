@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
+from analytics.accounts import list_users
 from analytics.lake import DATASETS, list_parts
 from ingest.database import FACTS, Connection, connect, migrations, partition_name, partitions
 from ingest.exceptions import StoreUnavailable
-from ingest.settings import Settings
+from ingest.settings import Settings, environment_name
 from ingest.statements import load_statements
 from ingest.vault import Vault, VaultClosed
 
@@ -34,7 +35,8 @@ def examine(options: Settings) -> list[Finding]:
         with connect(options.database_url.get_secret_value(), "doctor") as connection:
             findings += [_version(connection), _schema(connection)]
             if findings[-1].is_well:
-                findings += [_partitions(connection), _mirror(connection, options), *_components(connection)]
+                findings += [_users(connection), _partitions(connection), _mirror(connection, options)]
+                findings += _components(connection)
     except (StoreUnavailable, psycopg.Error) as error:
         findings.append(Finding("Postgres", False, str(error).strip().splitlines()[0]))
     return findings
@@ -42,11 +44,13 @@ def examine(options: Settings) -> list[Finding]:
 
 def _lake(options: Settings) -> Finding:
     directory = options.lake_dir
-    is_writable = os.access(directory if directory.exists() else directory.parent, os.W_OK)
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    is_writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     parts = sum(len(list_parts(directory, dataset).parts) for dataset in DATASETS)
-    return Finding(
-        "Lake", is_writable, f"{parts} parts in {directory}" if is_writable else f"can't write to {directory}"
-    )
+    says = f"{parts} parts in {directory}"
+    if not is_writable:
+        says = f"can't write to {existing}: let this user write there, or set {environment_name('lake_url')}"
+    return Finding("Lake", is_writable, says)
 
 
 def _secret_key(options: Settings) -> Finding:
@@ -72,8 +76,15 @@ def _schema(connection: Connection) -> Finding:
     except psycopg.errors.UndefinedTable:
         applied = set()
     missing = [version for version, _, _ in migrations() if version not in applied]
-    says = f"{len(missing)} migrations are missing: run `meshhook-errors migrate`" if missing else "up to date"
+    how_many = "1 migration is" if len(missing) == 1 else f"{len(missing)} migrations are"
+    says = f"{how_many} missing: run `meshhook-errors migrate`" if missing else "up to date"
     return Finding("Schema", not missing, says)
+
+
+def _users(connection: Connection) -> Finding:
+    known = len(list_users(connection))
+    says = "nobody can sign in: run `meshhook-errors users create NAME`"
+    return Finding("Users", known > 0, f"{known} may sign in" if known else says)
 
 
 def _partitions(connection: Connection) -> Finding:

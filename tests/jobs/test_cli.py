@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from analytics.accounts import check_password, list_users
 from ingest.database import Connection, connect
 from jobs.installation import Installation
 from tests.end_to_end.running import ROOT
 from tests.ports import free_port
 
 
-def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("MESHHOOK") and name != "DATABASE_URL"
     }
@@ -21,6 +22,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         [sys.executable, "-m", "jobs.cli", *arguments],
         cwd=ROOT,
         env=inherited | environment,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=60,
@@ -79,6 +81,36 @@ def test_keys_are_made_listed_and_revoked(database_url: str) -> None:
     assert "role is ingest, read, admin" in said(
         command("keys", "create", "x", "--role", "boss", DATABASE_URL=database_url)
     )
+
+
+def test_users_are_made_listed_given_a_password_and_removed(connection: Connection, database_url: str) -> None:
+    def users(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return command("users", *arguments, typed=typed, DATABASE_URL=database_url)
+
+    assert "Nobody can sign in" in users("list").stdout
+    assert "✗ Users        nobody can sign in: run" in command("doctor", DATABASE_URL=database_url).stdout
+    assert users("create", "ann", typed="correct horse\n").stdout == "«ann» may sign in.\n"
+    assert check_password(connection, "ann", "correct horse") is not None
+    assert "There is a user 'ann' already" in said(users("create", "ann", typed="another horse\n"))
+    assert check_password(connection, "ann", "correct horse") is not None
+    generated = users("password", "ann", "--generate").stdout.strip()
+    assert check_password(connection, "ann", generated) is not None
+    assert users("list").stdout.startswith("ann  made ")
+    assert "✓ Users        1 may sign in" in command("doctor", DATABASE_URL=database_url).stdout
+    users("remove", "ann")
+    assert list_users(connection) == []
+
+
+def test_users_that_make_no_sense_are_explained(database_url: str) -> None:
+    def refused(*arguments: str, typed: str = "") -> str:
+        return said(command("users", *arguments, typed=typed, DATABASE_URL=database_url))
+
+    assert "at least 10 characters" in refused("create", "ann", typed="short\n")
+    assert "No password came" in refused("create", "ann")
+    assert "U+000A" in refused("create", "ann\nbob", typed="correct horse\n")
+    assert "1 to 100 characters" in refused("create", "", typed="correct horse\n")
+    assert "There is no user 'bob'" in refused("password", "bob", "--generate")
+    assert "There is no user 'bob'" in refused("remove", "bob")
 
 
 def test_verify_tells_a_difference_by_its_exit_code(database_url: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from streamlit.runtime import Runtime
 from analytics.accounts import (
     SESSION_LENGTH,
     begin_session,
+    change_password,
     check_password,
     create_user,
     end_session,
@@ -113,6 +114,23 @@ def test_a_session_ends_by_itself(browser: TestClient, connection: Connection, c
 
 def test_health_needs_no_sign_in(browser: TestClient) -> None:
     assert browser.get("/_stcore/health").status_code == 200
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one(connection: Connection) -> None:
+    create_user(connection, "admin", PASSWORD)
+    user = check_password(connection, "admin", PASSWORD)
+    assert user is not None
+    token = begin_session(connection, user, NOW)
+    change_password(connection, "admin", "another horse battery")
+    assert user_of_session(connection, token, NOW) is None
+    assert check_password(connection, "admin", PASSWORD) is None
+    assert check_password(connection, "admin", "another horse battery") == user
+
+
+def test_a_user_who_is_known_keeps_the_password(connection: Connection) -> None:
+    create_user(connection, "admin", PASSWORD)
+    create_user(connection, "admin", "another horse battery")
+    assert check_password(connection, "admin", PASSWORD) is not None
 
 
 def test_accounts_keep_no_password_and_no_token(connection: Connection) -> None:

@@ -1,0 +1,51 @@
+"""The database that a command works on: the one that is set, or that of a running `up`."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ingest.exceptions import StoreUnavailable
+from ingest.settings import PREFIX, Settings, environment_name, settings
+from jobs.exceptions import StartFailed
+
+if TYPE_CHECKING:
+    from ingest.database import Connection
+
+
+def with_database() -> Settings:
+    """The settings. On the machine of a running `up`, its database, lake and secret key are found by themselves."""
+    options = settings()
+    if options.database_url.get_secret_value():
+        return options
+    try:
+        known = json.loads((options.data_dir / "connection.json").read_text(encoding="utf-8"))
+        found = {"database_url": known["database_url"], "lake_url": known["lake_url"]}
+        kept = json.loads((options.data_dir / "secrets.json").read_text(encoding="utf-8"))
+        found["secret_key"] = kept["secret_key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StartFailed(
+            f"No database is known: set DATABASE_URL, or {PREFIX}DATA_DIR to the directory of a running `up`."
+        ) from None
+    for name, value in found.items():
+        if not os.environ.get(environment_name(name)):
+            os.environ[environment_name(name)] = value
+    settings.cache_clear()  # whoever asks in this process from now on is told the same
+    return settings()
+
+
+@contextmanager
+def known_database(application: str) -> Iterator["Connection"]:
+    """A connection to it. Raises StartFailed for one that was never prepared."""
+    import psycopg
+
+    from ingest.database import connect
+
+    with connect(with_database().database_url.get_secret_value(), application) as connection:
+        try:
+            yield connection
+        except psycopg.errors.UndefinedTable:
+            raise StartFailed("This database hasn't been prepared: run `meshhook-errors migrate`.") from None
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(f"Postgres went away: {str(error).splitlines()[0]}. Try again.") from error

@@ -1,16 +1,46 @@
 """Configuration and state of alerting over HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, model_validator
 
 from analytics import alert_store
-from analytics.rules import AlertRule, Channel, ChannelDraft, RuleDraft
+from analytics.asking import parameters
+from analytics.rules import AlertRule, Channel, ChannelDraft, RuleDraft, missing_for
 from analytics.store import Store
 from ingest.vault import Vault
+
+_LARGEST_BODY = 256 * 1024
+_READ_ONLY = ("id", "state", "value")
+
+
+class _JsonRoute(APIRoute):
+    """Takes JSON whatever the content type says: `curl -d` sends that of a form."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            others = [line for line in request.scope["headers"] if line[0] != b"content-type"]
+            scope = {**request.scope, "headers": [*others, (b"content-type", b"application/json")]}
+            return await handler(Request(scope, request.receive))
+
+        return handle
+
+
+class ChangedRule(RuleDraft):
+    """A rule as it is read, changed and sent back: what can't be changed is left aside."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_read_only(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: content for name, content in value.items() if name not in _READ_ONLY}
 
 
 class RuleWithState(AlertRule):
@@ -26,6 +56,12 @@ class Rules(BaseModel):
     rules: list[RuleWithState]
 
 
+class NewChannel(Channel):
+    """A channel that was made just now."""
+
+    hint: str | None
+
+
 class Channels(BaseModel):
     """All channels."""
 
@@ -34,8 +70,10 @@ class Channels(BaseModel):
 
 def alert_router(authorise_read: Callable[..., Any], authorise_admin: Callable[..., Any]) -> APIRouter:
     """The routes: reading behind `authorise_read`, changing behind `authorise_admin`."""
-    router = APIRouter(prefix="/api", tags=["alerting"])
-    reads, changes = [Depends(authorise_read)], [Depends(authorise_admin)]
+    router = APIRouter(prefix="/api", tags=["alerting"], route_class=_JsonRoute, max_body_size=_LARGEST_BODY)
+    alone = Depends(parameters())
+    reads, changes = [Depends(authorise_read), alone], [Depends(authorise_admin), alone]
+    listing = [Depends(authorise_read), Depends(parameters("open", "rule_id", "limit"))]
     rules, channels = "/alert-rules", "/channels"
     router.add_api_route(rules, get_rules, methods=["GET"], dependencies=reads, response_model=Rules)
     router.add_api_route(rules, post_rule, methods=["POST"], dependencies=changes, status_code=201)
@@ -47,7 +85,7 @@ def alert_router(authorise_read: Callable[..., Any], authorise_admin: Callable[.
     router.add_api_route(
         channels + "/{channel_id}", delete_channel, methods=["DELETE"], dependencies=changes, status_code=204
     )
-    router.add_api_route("/alerts", get_alerts, methods=["GET"], dependencies=reads)
+    router.add_api_route("/alerts", get_alerts, methods=["GET"], dependencies=listing)
     router.add_api_route("/alerts/{alert_id}", get_alert, methods=["GET"], dependencies=reads)
     return router
 
@@ -80,8 +118,8 @@ def post_rule(request: Request, draft: RuleDraft) -> AlertRule:
         return alert_store.create_rule(connection, draft)
 
 
-def put_rule(request: Request, rule_id: UUID, draft: RuleDraft) -> AlertRule:
-    """Replace an alert rule."""
+def put_rule(request: Request, rule_id: UUID, draft: ChangedRule) -> AlertRule:
+    """Replace an alert rule. What GET answered may be sent back: id, state and value are left aside."""
     with _store(request).connection() as connection:
         return alert_store.update_rule(connection, rule_id, draft)
 
@@ -99,11 +137,12 @@ def get_channels(request: Request) -> Channels:
         return Channels(channels=alert_store.list_channels(connection))
 
 
-def post_channel(request: Request, draft: ChannelDraft) -> Channel:
-    """Create a channel: kind `slack` with `webhook_url`, or `email` with `to`."""
+def post_channel(request: Request, draft: ChannelDraft) -> NewChannel:
+    """Create a channel: kind `slack` with `webhook_url`, or `email` with `to`. `hint` says what it still needs."""
     vault: Vault = request.app.state.vault
     with _store(request).connection() as connection:
-        return alert_store.create_channel(connection, draft, vault)
+        channel = alert_store.create_channel(connection, draft, vault)
+    return NewChannel(**channel.model_dump(), hint=missing_for(channel.kind, request.app.state.options))
 
 
 def delete_channel(request: Request, channel_id: UUID) -> Response:

@@ -29,6 +29,7 @@ from ingest.statements import load_statements
 LIVE_RANGE = timedelta(hours=6)
 SMALLEST_INTERVAL = 10
 MOST_BUCKETS = 20_000
+_LONGEST_INTERVAL = 366 * 86_400
 
 _SQL = load_statements(__file__)
 _LAKE_SQL = load_statements(__file__.replace("queries.py", "lake_queries.py"))
@@ -76,13 +77,18 @@ def whole_buckets(start: datetime, end: datetime, interval_seconds: int) -> tupl
     """The range widened to whole buckets. Raises BadRequest for one that can't be answered."""
     if interval_seconds < SMALLEST_INTERVAL or interval_seconds % SMALLEST_INTERVAL:
         raise BadRequest("The interval must be a multiple of 10 seconds.")
+    if interval_seconds > _LONGEST_INTERVAL:
+        raise BadRequest("The interval can't be longer than 366 days.")
     if end <= start:
         raise BadRequest("The end of the range must be after its start.")
     size = timedelta(seconds=interval_seconds)
     first = (start - _EPOCH) // size
     last = -((_EPOCH - end) // size)
     if last - first > MOST_BUCKETS:
-        raise BadRequest(f"That are {last - first} buckets, more than {MOST_BUCKETS}. Choose a longer interval.")
+        raise BadRequest(
+            f"This range has {last - first} buckets of that length; at most {MOST_BUCKETS} are answered. "
+            "Choose a longer interval, or a shorter range."
+        )
     return _EPOCH + first * size, _EPOCH + last * size
 
 

@@ -3,15 +3,15 @@
 import base64
 import binascii
 import json
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
+from analytics.asking import FILTERS, Moment, asked_filters, in_bounds, interval_seconds, parameters
 from analytics.events import error_by_id
 from analytics.exceptions import BadRequest, NotFound
 from analytics.filters import Filters
@@ -21,8 +21,7 @@ from analytics.store import Store
 
 DEFAULT_RANGE = timedelta(hours=24)
 MOST_EVENTS = 1_000
-_INTERVAL = re.compile(r"^(\d{1,6})([smhd])$")
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_RANGE = ("start", "end")
 
 
 class Bucket(BaseModel):
@@ -51,39 +50,24 @@ class Events(BaseModel):
     next_cursor: str | None
 
 
-def asked_filters(
-    source: Annotated[list[str] | None, Query()] = None,
-    error_type: Annotated[list[str] | None, Query()] = None,
-    severity: Annotated[list[str] | None, Query()] = None,
-    workflow_id: Annotated[list[UUID] | None, Query()] = None,
-    project_id: Annotated[list[UUID] | None, Query()] = None,
-    fingerprint: Annotated[list[str] | None, Query()] = None,
-) -> Filters:
-    """A parameter may be repeated: any of its values is accepted."""
-    return Filters(
-        tuple(source or ()),
-        tuple(error_type or ()),
-        tuple(severity or ()),
-        tuple(workflow_id or ()),
-        tuple(project_id or ()),
-        tuple(fingerprint or ()),
-    )
-
-
 def reading_router(authorise_read: Callable[..., Any]) -> APIRouter:
     """The routes, each behind `authorise_read`."""
     router = APIRouter(prefix="/api", dependencies=[Depends(authorise_read)], tags=["reading"])
-    router.add_api_route("/error-metrics", get_error_metrics, methods=["GET"], response_model=Metrics)
-    router.add_api_route("/error-events", get_error_events, methods=["GET"], response_model=Events)
-    router.add_api_route("/error-events/{error_id}", get_error_event, methods=["GET"])
+    counts = Depends(parameters(*_RANGE, "interval", "group_by", repeated=FILTERS))
+    events = Depends(parameters(*_RANGE, "limit", "cursor", repeated=FILTERS))
+    alone = Depends(parameters())
+    get: dict[str, Any] = {"methods": ["GET"]}
+    router.add_api_route("/error-metrics", get_error_metrics, response_model=Metrics, dependencies=[counts], **get)
+    router.add_api_route("/error-events", get_error_events, response_model=Events, dependencies=[events], **get)
+    router.add_api_route("/error-events/{error_id}", get_error_event, dependencies=[alone], **get)
     return router
 
 
 def get_error_metrics(
     request: Request,
     filters: Annotated[Filters, Depends(asked_filters)],
-    start: AwareDatetime | None = None,
-    end: AwareDatetime | None = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
     interval: str = "5m",
     group_by: str | None = None,
 ) -> Metrics:
@@ -103,8 +87,8 @@ def get_error_metrics(
 def get_error_events(
     request: Request,
     filters: Annotated[Filters, Depends(asked_filters)],
-    start: AwareDatetime | None = None,
-    end: AwareDatetime | None = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
     cursor: str | None = None,
 ) -> Events:
@@ -126,17 +110,9 @@ def get_error_event(request: Request, error_id: UUID) -> dict[str, Any]:
     return event
 
 
-def interval_seconds(interval: str) -> int:
-    """Seconds of an interval such as 10s, 5m, 1h or 1d. Raises BadRequest."""
-    match = _INTERVAL.match(interval)
-    if match is None:
-        raise BadRequest(f"The interval {interval!r} isn't understood. Use for example 10s, 5m, 1h or 1d.")
-    return int(match[1]) * _UNIT_SECONDS[match[2]]
-
-
 def _range(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    last = (end or now).astimezone(UTC)
-    return (start or last - DEFAULT_RANGE).astimezone(UTC), last
+    last = end or now
+    return start or last - DEFAULT_RANGE, last
 
 
 def _cursor(event: dict[str, Any]) -> str:
@@ -148,6 +124,6 @@ def _position(cursor: str) -> tuple[datetime, UUID]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         moment, error_id = text.split("|")
-        return datetime.fromisoformat(moment).astimezone(UTC), UUID(error_id)
+        return in_bounds(datetime.fromisoformat(moment)), UUID(error_id)
     except (ValueError, binascii.Error):
         raise BadRequest("This cursor isn't one of ours. Start again without a cursor.") from None

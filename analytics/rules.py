@@ -2,13 +2,15 @@
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from analytics.filters import EXECUTION_COLUMNS, Filters
+from ingest.plain_text import plain_line
+from ingest.settings import Settings, environment_name
 
 Signal = Literal["count", "rate_per_minute", "error_rate_percent"]
 SIGNALS: dict[Signal, str] = {
@@ -17,8 +19,30 @@ SIGNALS: dict[Signal, str] = {
     "error_rate_percent": "Failed executions, percent",
 }
 _MAIL = re.compile(r"^[^@\s,;<>\"]{1,64}@[A-Za-z0-9.-]{1,253}$")
-_Name = Annotated[str, Field(min_length=1, max_length=100)]
+_ERROR_TYPE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")  # as the hall stores it
+MOST_VALUES = 100
+MOST_CHANNELS = 20
+MOST_ADDRESSES = 50
+_Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(plain_line)]
+_Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(plain_line)]
 _Duration = Annotated[int, Field(ge=0, le=86_400)]
+
+
+def _error_type(value: str) -> str:
+    name = value.strip().lower()
+    if not _ERROR_TYPE.fullmatch(name):
+        raise ValueError(f"{value[:70]!r} is no error type: it is a short word such as execution, input or system.")
+    return name
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+_ErrorType = Annotated[str, AfterValidator(_error_type)]
+_Item = TypeVar("_Item")
+# Some values, each once.
+_Few = Annotated[tuple[_Item, ...], Field(max_length=MOST_VALUES), AfterValidator(_each_once)]
 
 
 class Scope(BaseModel):
@@ -26,12 +50,12 @@ class Scope(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: tuple[Literal["worker", "webhook", "system"], ...] = ()
-    error_type: tuple[str, ...] = ()
-    severity: tuple[Literal["low", "medium", "high"], ...] = ()
-    workflow_id: tuple[UUID, ...] = ()
-    project_id: tuple[UUID, ...] = ()
-    fingerprint: tuple[str, ...] = ()
+    source: _Few[Literal["worker", "webhook", "system"]] = ()
+    error_type: _Few[_ErrorType] = ()
+    severity: _Few[Literal["low", "medium", "high"]] = ()
+    workflow_id: _Few[UUID] = ()
+    project_id: _Few[UUID] = ()
+    fingerprint: _Few[_Line] = ()
 
     def filters(self) -> Filters:
         """The same as filters of a query."""
@@ -51,9 +75,9 @@ class RuleDraft(BaseModel):
     threshold: float = Field(gt=0, allow_inf_nan=False, description="The least value that is a breach.")
     for_seconds: _Duration = Field(0, description="How long a breach must last before it fires.")
     keep_firing_seconds: _Duration = Field(60, description="How long all must be well before it resolves.")
-    min_executions: int = Field(10, ge=1, description="Fewer finished executions tell no rate.")
+    min_executions: int = Field(10, ge=1, le=1_000_000_000, description="Fewer finished executions tell no rate.")
     no_data: Literal["keep", "resolve", "fire"] = Field("keep", description="What an unknown rate does to the state.")
-    channel_ids: tuple[UUID, ...] = ()
+    channel_ids: Annotated[tuple[UUID, ...], Field(max_length=MOST_CHANNELS), AfterValidator(_each_once)] = ()
 
     @field_validator("window_seconds")
     @classmethod
@@ -88,15 +112,15 @@ class ChannelDraft(BaseModel):
 
     name: _Name
     kind: Literal["slack", "email"]
-    webhook_url: str | None = None
-    to: tuple[str, ...] = ()
+    webhook_url: Annotated[str, Field(max_length=2000), AfterValidator(plain_line)] | None = None
+    to: Annotated[tuple[str, ...], Field(max_length=MOST_ADDRESSES), AfterValidator(_each_once)] = ()
 
     @field_validator("to")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
             if not _MAIL.match(address):
-                raise ValueError(f"{address!r} is no mail address.")
+                raise ValueError(f"{address[:100]!r} is no mail address.")
         return value
 
     @model_validator(mode="after")
@@ -105,6 +129,10 @@ class ChannelDraft(BaseModel):
             raise ValueError("A Slack channel needs its incoming webhook's address, which begins with https://.")
         if self.kind == "email" and not self.to:
             raise ValueError("A mail channel needs at least one address to send to.")
+        if self.kind == "slack" and self.to:
+            raise ValueError("A Slack channel has no addresses: take `to` out, or make a second channel for mail.")
+        if self.kind == "email" and self.webhook_url is not None:
+            raise ValueError("A mail channel has no webhook: take `webhook_url` out, or make a second one for Slack.")
         return self
 
     def settings(self) -> dict[str, Any]:
@@ -126,11 +154,21 @@ class Channel(BaseModel):
     has_secret: bool
 
 
+def missing_for(kind: str, options: Settings) -> str | None:
+    """What has to be set before a channel of this kind can deliver; None where nothing is."""
+    if kind == "email" and not options.smtp_host:
+        return f"No mail server is set: mails are sent as soon as {environment_name('smtp_host')} names one."
+    return None
+
+
 def _is_safe_url(url: str) -> bool:
     """https, or http to this machine (a relay, a test)."""
+    if any(character.isspace() for character in url):
+        return False
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        parts.port  # noqa: B018 - raises for one that can't be
     except ValueError:
         return False
     if parts.scheme == "https" and host:

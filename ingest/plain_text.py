@@ -18,3 +18,12 @@ def plain_line(text: str) -> str:
         if character in _TURNING or unicodedata.category(character) in _REFUSED:
             raise NotPlain(f"holds the character U+{ord(character):04X}, which a line of text can't have. Take it out.")
     return text
+
+
+def is_plain_line(text: str) -> bool:
+    """Whether `plain_line` takes it."""
+    try:
+        plain_line(text)
+    except NotPlain:
+        return False
+    return True

@@ -17,6 +17,7 @@ from analytics.alert_routes import alert_router
 from analytics.exceptions import BadRequest, Conflict, NotFound
 from analytics.routes import reading_router
 from analytics.store import Store
+from analytics.wording import explained
 from ingest.access import Access, bearer
 from ingest.doors import error_events, executions
 from ingest.doors.gate import Doors, Gate
@@ -31,6 +32,7 @@ from jobs.openapi import describe_doors
 from jobs.readiness import health_router
 
 _BEAT_SECONDS = 5.0
+_MOST_EXPLAINED = 20
 
 
 def create_app(options: Settings | None = None) -> ASGIApp:
@@ -111,5 +113,9 @@ def _install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        problems = [f"{'.'.join(map(str, item['loc'][1:])) or 'body'}: {item['msg']}" for item in error.errors()]
-        return problem_response(422, "; ".join(problems))
+        problems = [{**problem, "loc": problem["loc"][1:]} for problem in error.errors()]
+        return problem_response(422, " ".join(explained(problems[:_MOST_EXPLAINED])))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(_: Request, __: Exception) -> Response:
+        return problem_response(500, "Something went wrong here. It is logged; try again later.")

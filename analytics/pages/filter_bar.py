@@ -10,6 +10,7 @@ from analytics.filters import Filters
 from analytics.pages.chrome import store
 from analytics.queries import filter_choices
 from ingest.models import SEVERITIES, SOURCES
+from ingest.plain_text import is_plain_line
 
 URL: Literal["query-params"] = "query-params"
 
@@ -37,7 +38,7 @@ def filter_bar() -> Filters:
         error_type=tuple(kinds),
         severity=tuple(severities),
         workflow_id=tuple(UUID(value) for value in workflows if _is_uuid(value)),
-        fingerprint=tuple(st.query_params.get_all("fingerprint"))[:20],
+        fingerprint=tuple(_plain(st.query_params.get_all("fingerprint")))[:20],
         project_id=tuple(UUID(value) for value in st.query_params.get_all("project_id")[:20] if _is_uuid(value)),
     )
 
@@ -50,10 +51,15 @@ def _choose(label: str, key: str, options: Iterable[str]) -> list[str]:
 
 def _with_linked(name: str, known: list[str]) -> list[str]:
     """The known values and those that the URL names: a link may speak of what hasn't occurred lately."""
-    linked = [value[:100] for value in st.query_params.get_all(name)[:20]]
+    linked = [value[:100] for value in _plain(st.query_params.get_all(name))[:20]]
     if name == "workflow_id":
         linked = [value for value in linked if _is_uuid(value)]
     return sorted({*known, *linked, *st.session_state.get(name, [])})
+
+
+def _plain(values: list[str]) -> list[str]:
+    """Those that can occur: a link may hold anything, also what Postgres doesn't take."""
+    return [value for value in values if is_plain_line(value)]
 
 
 def _is_uuid(text: str) -> bool:

@@ -17,6 +17,7 @@ from analytics.pages.chrome import mode, store, zone
 from analytics.pages.filter_bar import known_choices
 from analytics.queries import error_series
 from analytics.rules import SIGNALS, AlertRule, Channel, RuleDraft
+from analytics.wording import explained_in_a_form
 from ingest.models import SEVERITIES, SOURCES
 
 _PREVIEW = timedelta(hours=3)
@@ -39,9 +40,8 @@ def rule_form(rule: AlertRule | None) -> None:
     try:
         draft = RuleDraft.model_validate(entered if has_name else entered | {"name": "New rule"})
     except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            field = str(problem["loc"][0]).replace("_", " ").capitalize() + ": " if problem["loc"] else ""
-            st.error(field + problem["msg"].removeprefix("Value error, "))
+        for sentence in explained_in_a_form(error.errors(include_url=False)):
+            st.error(sentence)
     if draft is not None:
         _preview(draft)
     save, cancel, hint = st.columns([1, 1, 4], vertical_alignment="center")
@@ -146,6 +146,7 @@ def _rate_options(before: RuleDraft, key: str) -> dict[str, Any]:
             list(_NO_DATA).index(before.no_data),
             format_func=_NO_DATA.__getitem__,
             key=f"nodata_{key}",
+            help="«Stays as it is» also means: an alert that fires goes on firing for as long as the traffic is away.",
         ),
     }
 

@@ -18,7 +18,8 @@ from analytics.alert_store import (
 from analytics.exceptions import AnalyticsError
 from analytics.pages.chrome import store
 from analytics.pages.rule_form import close_form, rule_form
-from analytics.rules import SIGNALS, AlertRule, Channel, ChannelDraft, RuleDraft
+from analytics.rules import SIGNALS, AlertRule, Channel, ChannelDraft, RuleDraft, missing_for
+from analytics.wording import explained_in_a_form
 from ingest.exceptions import IngestError, StoreUnavailable
 from ingest.settings import settings
 from ingest.vault import Vault
@@ -159,13 +160,13 @@ def _add_channel(name: str, kind: str, url: str, to: str) -> None:
         with store().connection() as connection:
             create_channel(connection, draft, Vault(settings().secret_key.get_secret_value()))
     except ValidationError as error:
-        for problem in error.errors(include_url=False, include_input=False):
-            field = str(problem["loc"][0]).capitalize() + ": " if problem["loc"] else ""
-            st.error(field + problem["msg"].removeprefix("Value error, "))
+        for sentence in explained_in_a_form(error.errors(include_url=False)):
+            st.error(sentence)
     except (AnalyticsError, IngestError) as error:
         st.error(str(error))
     else:
-        st.session_state["said"] = f"Channel «{name}» is added."
+        hint = missing_for(draft.kind, settings())
+        st.session_state["said"] = f"Channel «{draft.name}» is added." + (f" {hint}" if hint else "")
         st.session_state["channels_added"] += 1
         st.rerun()
 

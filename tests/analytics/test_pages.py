@@ -94,6 +94,12 @@ def test_hostile_titles_are_shown_as_text(connection: Connection) -> None:
     assert "&lt;img" in text_of(page)
 
 
+def test_a_link_with_what_cannot_occur_opens_all_the_same(connection: Connection) -> None:
+    insert_many(connection, 9, over=timedelta(minutes=10))
+    page = opened("overview", fingerprint="\0", error_type="a\0b", range="15m")
+    assert {metric.label: metric.value for metric in page.metric}["Errors in range"] == "9"
+
+
 def test_a_link_opens_one_error_whole(connection: Connection) -> None:
     error_id = insert_error(
         connection,
@@ -169,6 +175,7 @@ def test_a_mail_channel_asks_for_addresses_and_refuses_what_is_none(connection: 
     assert page.text_input[0].value == "team"
     page.text_input[1].input("ann@example.com, bob@example.com")
     next(button for button in page.button if button.label == "Add channel").click().run()
+    assert "MESHHOOK_ERRORS_SMTP_HOST" in page.toast[0].value
     assert page.text_input[0].value == ""
     assert [channel.settings for channel in list_channels(connection)] == [
         {"to": ["ann@example.com", "bob@example.com"]}

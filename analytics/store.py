@@ -12,9 +12,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from analytics.lake import Dataset, Listing, list_parts
 from ingest.database import Connection, connection_options
-from ingest.exceptions import StoreUnavailable
+from ingest.exceptions import StoreUnavailable, Unprepared
 
-_WAIT_SECONDS = 10
+_WAIT_SECONDS = 10.0  # for one of the connections that others hold
+_AWAY_SECONDS = 2.0  # without any, Postgres is away
 
 
 class Store:
@@ -27,11 +28,11 @@ class Store:
             kwargs={"autocommit": True, **connection_options(application)},
             min_size=1,
             max_size=max_connections,
-            timeout=_WAIT_SECONDS,
             open=False,
             name=application,
             check=ConnectionPool.check_connection,
         )
+        self._lent = 0
         self._duckdb: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()
 
@@ -42,10 +43,32 @@ class Store:
             if self._pool.closed:
                 self._pool.open()
         try:
-            with self._pool.connection() as connection:
-                yield connection
+            connection = self._borrow()
+            try:
+                with connection:
+                    yield connection
+            finally:
+                self._give_back(connection)
+        except psycopg.errors.UndefinedTable:
+            raise Unprepared from None
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise StoreUnavailable("Postgres can't be reached at the moment. Try again shortly.") from error
+
+    def _borrow(self) -> Connection:
+        try:
+            connection = self._pool.getconn(_AWAY_SECONDS)
+        except PoolTimeout:
+            if self._lent < self._pool.max_size:
+                raise
+            connection = self._pool.getconn(_WAIT_SECONDS - _AWAY_SECONDS)
+        with self._opening:
+            self._lent += 1
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        with self._opening:
+            self._lent -= 1
+        self._pool.putconn(connection)
 
     def listing(self, dataset: Dataset) -> Listing:
         """The parts of `dataset` as they stand now."""

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from ingest.exceptions import MigrationFailed, StoreUnavailable
+from ingest.exceptions import MigrationFailed, StoreUnavailable, Unprepared
 from ingest.settings import environment_name
 from ingest.statements import load_statements
 
@@ -39,11 +39,22 @@ def connect(url: str, application: str, *, autocommit: bool = True) -> Connectio
     """Open a connection. Raises StoreUnavailable with the driver's reason and what to check."""
     try:
         return psycopg.connect(url, autocommit=autocommit, **connection_options(application))
-    except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[-1]
+    except psycopg.OperationalError as error:
+        setting = environment_name("database_url")
         raise StoreUnavailable(
-            f"Can't reach Postgres: {reason}. Check {environment_name('database_url')} and that the server runs."
+            f"Can't reach Postgres: {_reason(error)}. Check {setting} and that the server runs."
         ) from error
+    except psycopg.Error:  # its words may repeat the address, and with it the password
+        raise StoreUnavailable(
+            f"{environment_name('database_url')} can't be understood. Write it as "
+            "postgresql://USER:PASSWORD@HOST:5432/DATABASE."
+        ) from None
+
+
+def _reason(error: psycopg.Error) -> str:
+    """The driver's first line, which names host and port; advice and further attempts follow it."""
+    lines = str(error).strip().splitlines()
+    return lines[0].removeprefix("connection failed: ").rstrip(".") if lines else type(error).__name__
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -84,6 +95,12 @@ def migrate(connection: Connection, *, up_to: int | None = None) -> list[int]:
         connection.execute("select pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
     make_partitions(connection, datetime.now(UTC).date())
     return applied
+
+
+def require_prepared(connection: Connection) -> None:
+    """Raises Unprepared for a database that lacks a migration."""
+    if {version for version, _, _ in migrations()} - _applied_versions(connection):
+        raise Unprepared
 
 
 def _applied_versions(connection: Connection) -> set[int]:

@@ -13,6 +13,13 @@ class StoreUnavailable(IngestError):
     """Postgres can't be reached or refuses to work at the moment."""
 
 
+class Unprepared(StoreUnavailable):
+    """Postgres answers, and lacks our tables or the newest of them."""
+
+    def __init__(self) -> None:
+        super().__init__("This database isn't prepared for this version: run `meshhook-errors migrate`.")
+
+
 class SpoolFull(IngestError):
     """Postgres is away and the disk spool has reached its limit."""
 

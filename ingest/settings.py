@@ -1,5 +1,9 @@
 """Settings, read from the environment once. A bad one stops the start with a sentence that says what to do."""
 
+import base64
+import difflib
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -10,6 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ingest.exceptions import IngestError
 
 PREFIX = "MESHHOOK_ERRORS_"
+_OF_THE_CLIENT = f"{PREFIX}CLIENT_"  # a worker may run with the same environment
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]\s]*)(:[0-9]{0,5})?")
+_DATABASE_FORM = "Write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE."
 
 
 class BadSettings(IngestError):
@@ -19,7 +27,7 @@ class BadSettings(IngestError):
 class Settings(BaseSettings):
     """Everything that can be configured from outside. `docs/operations.md` lists each one."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
     database_url: SecretStr = Field(
         default=SecretStr(""),
@@ -61,6 +69,33 @@ class Settings(BaseSettings):
     smtp_from: str = Field("", description="The sender of mails, for example errors@example.com.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_postgres(cls, value: SecretStr) -> SecretStr:
+        check_database_url(value.get_secret_value())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _key_is_whole(cls, value: SecretStr) -> SecretStr:
+        try:
+            length = len(base64.urlsafe_b64decode(value.get_secret_value()))
+        except ValueError:
+            length = -1
+        if length not in (0, 32):
+            raise ValueError(
+                "it must be 32 url-safe base64 bytes. Make one with: python3 -c "
+                "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+            )
+        return value
+
+    @field_validator("public_api_url", "public_app_url")
+    @classmethod
+    def _address_is_whole(cls, value: str) -> str:
+        if value and not _PUBLIC_URL.fullmatch(value):
+            raise ValueError("it must begin with https:// or http://, for example https://errors.example.com")
+        return value
+
     @field_validator("lake_url")
     @classmethod
     def _lake_is_a_directory(cls, value: str) -> str:
@@ -89,6 +124,38 @@ class Settings(BaseSettings):
         return (self.public_app_url or local_address(self.app_host, self.app_port)).rstrip("/")
 
 
+def check_database_url(url: str) -> None:
+    """Raises ValueError for an address that can't be one of Postgres. The message holds nothing of it: a part that
+    is in the wrong place may be the password."""
+    if not url:
+        return
+    scheme, found, rest = url.partition("://")
+    if not found:
+        if "=" not in url:
+            raise ValueError(_DATABASE_FORM)
+        return
+    if scheme not in ("postgresql", "postgres"):
+        raise ValueError(f"only Postgres is supported. {_DATABASE_FORM}")
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if re.search(r"%(?![0-9A-Fa-f]{2})", rest) or place.count("@") > 1:
+        raise ValueError("name or password holds %, @ or the like. Write them as %25, %40 …")
+    for host in place.rpartition("@")[2].split(","):
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"host or port isn't understood; in a password, / is written as %2F. {_DATABASE_FORM}")
+
+
+def unknown_names(environment: Iterable[str]) -> list[str]:
+    """Variables that begin like ours and set nothing, each with the name that may be meant."""
+    known = [environment_name(field) for field in Settings.model_fields]
+    found = []
+    for name in sorted(environment):
+        is_ours = name.upper().startswith(PREFIX) and not name.upper().startswith(_OF_THE_CLIENT)
+        if is_ours and name.upper() not in known:
+            close = difflib.get_close_matches(name.upper(), known, 1)
+            found.append(f"{name} sets nothing" + (f": is {close[0]} meant?" if close else "."))
+    return found
+
+
 def local_address(host: str, port: int) -> str:
     """How a server that listens on `host` is reached on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not to listen on
@@ -106,7 +173,7 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"{environment_name(str(problem['loc'][0]).lower())}: {problem['msg']}"
+            f"{environment_name(str(problem['loc'][0]).lower())}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_input=False)
         ]
         raise BadSettings("Settings can't be used. " + "; ".join(lines)) from None

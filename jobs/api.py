@@ -19,6 +19,7 @@ from analytics.routes import reading_router
 from analytics.store import Store
 from analytics.wording import explained
 from ingest.access import Access, bearer
+from ingest.database import require_prepared
 from ingest.doors import error_events, executions
 from ingest.doors.gate import Doors, Gate
 from ingest.doors.problems import Problem, problem_response
@@ -85,7 +86,13 @@ def _beat_once(app: FastAPI, started_at: datetime) -> None:
 def _include_reading(app: FastAPI) -> None:
     def authorise(role: str) -> Callable[[Request], None]:
         def check(request: Request) -> None:
-            app.state.gate.access.require_now(bearer(request.headers.get("authorization")), role)
+            try:
+                app.state.gate.access.require_now(bearer(request.headers.get("authorization")), role)
+            except Problem as problem:
+                if problem.status == 503:  # away, or not prepared: the keys alone can't tell
+                    with app.state.store.connection() as connection:
+                        require_prepared(connection)
+                raise
 
         return check
 

@@ -1,5 +1,6 @@
 """The one command. Heavy imports stand inside the commands, so that `--help` answers at once."""
 
+import os
 import signal
 import sys
 import threading
@@ -10,7 +11,7 @@ import typer
 
 from analytics.exceptions import AnalyticsError
 from ingest.exceptions import IngestError
-from ingest.settings import read_settings, settings
+from ingest.settings import read_settings, settings, unknown_names
 from jobs.exceptions import JobError, StartFailed
 from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
@@ -60,7 +61,7 @@ def api() -> None:
     # What is loaded by now stays; looking through it again and again would cost every request.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    _serve(uvicorn, application, options.api_host, options.api_port)
+    _serve(uvicorn, application, options.api_host, options.api_port, "--api-port")
 
 
 @app.command()
@@ -86,7 +87,7 @@ def dashboard() -> None:
 
     options = _with_database()
     configure_logging(options.log_level)
-    _serve(uvicorn, create_app(), options.app_host, options.app_port)
+    _serve(uvicorn, create_app(), options.app_host, options.app_port, "--app-port")
 
 
 @app.command()
@@ -163,7 +164,16 @@ def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, or how it 
     typer.echo(f"Revoked {revoked.prefix}… ({revoked.name}). Running servers notice within 10 seconds.")
 
 
-def _serve(uvicorn: Any, application: Any, host: str, port: int) -> None:
+@app.callback()
+def _warn_of_unknown_settings() -> None:
+    for problem in unknown_names(os.environ):
+        typer.echo(f"meshhook-errors: {problem}", err=True)
+
+
+def _serve(uvicorn: Any, application: Any, host: str, port: int, option: str) -> None:
+    from jobs.installation import check_port
+
+    check_port(port, option, host)
     uvicorn.run(
         application,
         host=host,

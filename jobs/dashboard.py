@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from analytics.accounts import SESSION_LENGTH, User, begin_session, check_password, end_session, user_of_session
 from ingest.database import Connection, connect
-from ingest.exceptions import StoreUnavailable
+from ingest.exceptions import StoreUnavailable, Unprepared
 from ingest.settings import Settings, settings
 
 COOKIE = "meshhook_errors_session"
@@ -95,8 +95,10 @@ class Gatekeeper:
         try:
             with connect(self._url, "sign-in") as connection:
                 return question(connection)
-        except psycopg.OperationalError as error:
-            raise StoreUnavailable("Postgres can't be reached.") from error
+        except psycopg.errors.UndefinedTable:
+            raise Unprepared from None
+        except (psycopg.OperationalError, StoreUnavailable) as error:
+            raise StoreUnavailable("Postgres can't be reached at the moment. Try again shortly.") from error
 
 
 class Guard:
@@ -112,10 +114,8 @@ class Guard:
             return
         try:
             user = await self._gatekeeper.user(HTTPConnection(scope))
-        except StoreUnavailable:
-            await _refuse(
-                scope, receive, send, _page("Postgres can't be reached at the moment. Try again shortly.", "", 503)
-            )
+        except StoreUnavailable as error:
+            await _refuse(scope, receive, send, _page(str(error), "", 503))
             return
         if user is not None:
             await self._app(scope, receive, send)
@@ -164,8 +164,8 @@ def _sign_in(gatekeeper: Gatekeeper, *, is_secure: bool) -> Endpoint:
         form = await _form(request)
         try:
             token = await gatekeeper.sign_in(form.get("name", ""), form.get("password", ""))
-        except StoreUnavailable:
-            return _page("Postgres can't be reached at the moment. Try again shortly.", _sign_in_form(target), 503)
+        except StoreUnavailable as error:
+            return _page(str(error), _sign_in_form(target), 503)
         if token is None:
             gatekeeper.note_failure(address)
             return _page("Name and password don't belong together.", _sign_in_form(target), 401)

@@ -54,11 +54,13 @@ def _lake(options: Settings) -> Finding:
 
 
 def _secret_key(options: Settings) -> Finding:
+    key = options.secret_key.get_secret_value()
+    if not key and (options.data_dir / "secrets.json").exists():
+        return Finding("Secret key", True, "kept by `up`")
     try:
-        Vault(options.secret_key.get_secret_value()).encrypt("")
+        Vault(key).encrypt("")
     except VaultClosed as error:
-        has_own = (options.data_dir / "secrets.json").exists()
-        return Finding("Secret key", has_own, "kept by `up`" if has_own else str(error))
+        return Finding("Secret key", False, str(error))
     return Finding("Secret key", True, "set")
 
 

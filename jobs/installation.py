@@ -1,17 +1,20 @@
 """The data directory of `up`: one owner at a time, secrets made once, and what scripts need to connect."""
 
 import base64
+import errno
 import fcntl
 import json
 import os
 import secrets
 import shutil
 import socket
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from ingest.keys import new_key
+from ingest.settings import environment_name
 from jobs.exceptions import StartFailed
 
 ADMIN = "admin"
@@ -106,6 +109,19 @@ class Installation:
         return self.directory / "logs"
 
 
+def check_lake(directory: Path) -> None:
+    """Raises StartFailed when nothing can be written there."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=".probe-"):
+            pass
+    except OSError as error:
+        raise StartFailed(
+            f"Can't write to the lake at {directory}: {error.strerror}. Let this user write there, or set "
+            f"{environment_name('lake_url')} to another directory."
+        ) from error
+
+
 def check_port(port: int, option: str, host: str = "127.0.0.1") -> None:
     """Raises StartFailed when `host` isn't ours to listen on, or somebody listens there already."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -113,6 +129,12 @@ def check_port(port: int, option: str, host: str = "127.0.0.1") -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                setting = environment_name(option.removeprefix("--").replace("-port", "_host"))
+                raise StartFailed(
+                    f"{host!r} is no address of this machine ({error.strerror}). Set {setting} to one, or to "
+                    "0.0.0.0 for all of them."
+                ) from error
             raise StartFailed(
                 f"Port {port} on {host} can't be used ({error.strerror}). Choose another with {option}."
             ) from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ingest.exceptions import StoreUnavailable
+from ingest.exceptions import StoreUnavailable, Unprepared
 from ingest.settings import PREFIX, Settings, environment_name, settings
 from jobs.exceptions import StartFailed
 
@@ -37,7 +37,7 @@ def with_database() -> Settings:
 
 @contextmanager
 def known_database(application: str) -> Iterator["Connection"]:
-    """A connection to it. Raises StartFailed for one that was never prepared."""
+    """A connection to it. Raises Unprepared for one that `migrate` hasn't seen."""
     import psycopg
 
     from ingest.database import connect
@@ -46,6 +46,6 @@ def known_database(application: str) -> Iterator["Connection"]:
         try:
             yield connection
         except psycopg.errors.UndefinedTable:
-            raise StartFailed("This database hasn't been prepared: run `meshhook-errors migrate`.") from None
+            raise Unprepared from None
         except psycopg.OperationalError as error:
             raise StoreUnavailable(f"Postgres went away: {str(error).splitlines()[0]}. Try again.") from error

@@ -1,8 +1,19 @@
 """One line for each thing worth knowing, on standard output, where the supervisor or the system collects it."""
 
 import logging
+from collections.abc import MutableMapping
+from enum import Enum
+from typing import Any
 
 import structlog
+
+
+def _plain_values(_: object, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A member of an enumeration is logged as what it stands for."""
+    for name, value in entry.items():
+        if isinstance(value, Enum):
+            entry[name] = value.value
+    return entry
 
 
 def configure_logging(level: str) -> None:
@@ -11,6 +22,7 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=max(least, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     structlog.configure(
         processors=[
+            _plain_values,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, Response
 
 from analytics.store import Store
+from ingest.database import require_prepared
 from ingest.exceptions import StoreUnavailable
 from ingest.spool import Spool
 from ingest.writer import Writer
@@ -17,8 +18,9 @@ from ingest.writer import Writer
 def health_router() -> APIRouter:
     """`/healthz`, `/readyz` and `/metrics`, open to whoever reaches the port: they tell no event's content."""
     router = APIRouter(tags=["health"])
-    router.add_api_route("/healthz", get_healthz, methods=["GET"])
-    router.add_api_route("/readyz", get_readyz, methods=["GET"])
+    for path, answer in (("/healthz", get_healthz), ("/readyz", get_readyz)):
+        router.add_api_route(path, answer, methods=["GET"])
+        router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)  # what load balancers send
     router.add_api_route("/metrics", get_metrics, methods=["GET"], response_class=Response)
     return router
 
@@ -29,18 +31,18 @@ async def get_healthz() -> dict[str, str]:
 
 
 def get_readyz(request: Request) -> Response:
-    """200 when Postgres answers; 503 otherwise, while capture goes on into the spool."""
+    """200 when Postgres answers and is prepared; 503 otherwise, while capture goes on into the spool."""
     store: Store = request.app.state.store
     try:
         with store.connection() as connection:
-            connection.execute("select 1")
+            require_prepared(connection)
     except StoreUnavailable as error:
         return JSONResponse({"status": "not ready", "reason": str(error)}, 503)
     return JSONResponse({"status": "ready"})
 
 
-def get_metrics(request: Request) -> Response:
-    """What this process counts, for Prometheus."""
+async def get_metrics(request: Request) -> Response:
+    """What this process counts, for Prometheus. It needs no thread: all of them may wait for Postgres."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Counts(request.app.state.gate.writer, request.app.state.spool))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

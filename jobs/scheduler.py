@@ -14,8 +14,8 @@ from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from analytics.store import Store
-from ingest.database import Connection, connect
-from ingest.exceptions import StoreUnavailable
+from ingest.database import Connection, connect, require_prepared
+from ingest.exceptions import StoreUnavailable, Unprepared
 from ingest.settings import Settings, settings
 from ingest.statements import load_statements
 from jobs.alert_message import Composer
@@ -23,6 +23,7 @@ from jobs.delivery.desk import DeliveryDesk
 from jobs.exceptions import JobError
 from jobs.heartbeat import beat, forget_the_dead, instance_name
 from jobs.housekeeping import keep_house
+from jobs.installation import check_lake
 from jobs.mirror import Mirror
 from jobs.pulse import Pulse
 
@@ -36,15 +37,19 @@ log = structlog.get_logger("jobs")
 
 
 def run(stop: threading.Event) -> None:
-    """Work, or stand by, until `stop` is set. Outlives restarts of Postgres."""
+    """Work, or stand by, until `stop` is set. Outlives restarts of Postgres. Raises StartFailed for a useless lake."""
     options = settings()
+    check_lake(options.lake_dir)
     started_at = datetime.now(UTC)
     back_off = 1.0
     while not stop.is_set():
         try:
             with connect(options.database_url.get_secret_value(), "jobs") as session:
+                require_prepared(session)
                 back_off = 1.0
                 _lead_or_stand_by(session, options, started_at, stop)
+        except (Unprepared, psycopg.errors.UndefinedTable):
+            log.warning("the work waits", reason=str(Unprepared()), seconds=back_off)
         except (psycopg.Error, StoreUnavailable) as error:
             log.warning("Postgres is away, the work waits", reason=str(error).splitlines()[0], seconds=back_off)
         except JobError as error:

@@ -3,8 +3,10 @@
 import base64
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,17 @@ from uuid import uuid4
 
 import pytest
 import zstandard
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from analytics.store import Store
 from ingest.database import Connection, connect
 from ingest.keys import create_key
 from ingest.settings import Settings
 from jobs.api import create_app
 from jobs.mirror import Mirror
 from jobs.tally import Tally
+from tests.ports import free_port
 from tests.seeding import insert_many, insert_report
 
 SECRET_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -359,6 +364,41 @@ def test_it_says_how_it_is(api: Api) -> None:
     assert api.client.get("/healthz").json() == {"status": "alive"}
     assert api.client.get("/readyz").status_code == 200
     assert "meshhook_errors_rows_committed_total 1.0" in api.client.get("/metrics").text
+
+
+def test_load_balancers_may_ask_by_head(api: Api) -> None:
+    assert api.client.head("/healthz").status_code == 200
+    assert api.client.head("/readyz").status_code == 200
+
+
+def test_an_unprepared_database_is_said(api: Api, connection: Connection) -> None:
+    connection.execute("drop schema meshhook_errors cascade")
+    for answer in (api.client.get("/readyz"), api.get("/api/alert-rules"), api.get("/api/error-metrics")):
+        assert answer.status_code == 503
+        assert "run `meshhook-errors migrate`" in answer.text
+
+
+def test_without_postgres_reading_fails_soon_and_the_rest_at_once(options: Settings) -> None:
+    away = options.model_copy(update={"database_url": SecretStr(f"postgresql://x@127.0.0.1:{free_port()}/x")})
+    with TestClient(create_app(away)) as client, ThreadPoolExecutor(64) as many:
+        began = time.monotonic()
+        waiting = [many.submit(client.get, "/readyz") for _ in range(60)]
+        time.sleep(0.3)
+        assert client.get("/metrics").status_code == client.get("/healthz").status_code == 200
+        assert time.monotonic() - began < 1.5
+        assert waiting[0].result().status_code == 503
+        assert time.monotonic() - began < 4
+    assert "meshhook_errors_postgres_up 0.0" in client.get("/metrics").text
+
+
+def test_a_reader_waits_for_the_connections_that_others_hold(database_url: str, tmp_path: Path) -> None:
+    store = Store(database_url, tmp_path, max_connections=1)
+    with ThreadPoolExecutor(1) as other:
+        with store.connection():
+            waiting = other.submit(lambda: store.connection().__enter__().execute("select 1").fetchone())
+            time.sleep(2.5)
+        assert waiting.result() == (1,)
+    store.close()
 
 
 def test_the_openapi_document_names_every_route(api: Api) -> None:

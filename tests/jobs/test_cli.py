@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from analytics.accounts import check_password, list_users
 from ingest.database import Connection, connect
 from jobs.installation import Installation
@@ -40,6 +42,61 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_bad_setting_stops_the_start(tmp_path: Path) -> None:
     assert "MESHHOOK_ERRORS_API_PORT" in said(command("up", MESHHOOK_ERRORS_API_PORT="many"))
     assert "only a local directory" in said(command("up", LAKE_URL="s3://bucket/lake"))
+    for name, value, says in (
+        ("MESHHOOK_ERRORS_SECRET_KEY", "short", "32 url-safe base64 bytes. Make one with: python3"),
+        ("MESHHOOK_ERRORS_PUBLIC_API_URL", "errors.example.com", "must begin with https:// or http://"),
+        ("MESHHOOK_ERRORS_PUBLIC_APP_URL", "foo", "must begin with https:// or http://"),
+    ):
+        assert f"{name}: it " in (answer := said(command("up", **{name: value})))
+        assert says in answer
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://u:s3cret@h/x", "only Postgres is supported"),
+        ("postgresql://u:s3cret%zz@h/x", "%25"),
+        ("postgresql://u:s3cret@x@h/x", "%40"),
+        ("postgresql://u:s3cret/x@h/x", "%2F"),
+        ("postgresql://u:s3cret%00@h/x", "can't be understood"),
+        ("u:s3cret@h/x", "postgresql://USER:PASSWORD@HOST:5432/DATABASE"),
+    ],
+)
+def test_an_address_of_no_postgres_is_refused_and_its_password_not_repeated(url: str, says: str) -> None:
+    answer = said(command("migrate", DATABASE_URL=url))
+    assert "DATABASE_URL" in answer
+    assert says in answer
+    assert "s3cret" not in answer
+
+
+def test_an_empty_setting_is_like_none(tmp_path: Path) -> None:
+    empty = dict.fromkeys(("MESHHOOK_ERRORS_POSTGRES_DAYS", "MESHHOOK_ERRORS_API_PORT", "LAKE_URL"), "")
+    answer = said(command("verify", MESHHOOK_ERRORS_DATA_DIR=str(tmp_path), **empty))
+    assert "No database is known" in answer
+
+
+def test_a_misspelt_setting_is_warned_of(database_url: str) -> None:
+    done = command("migrate", DATABASE_URL=database_url, MESHHOOK_ERRORS_MIRRO_MAX_LAG="5")
+    assert done.returncode == 0
+    assert "MESHHOOK_ERRORS_MIRRO_MAX_LAG sets nothing: is MESHHOOK_ERRORS_MIRROR_MAX_LAG meant?" in done.stderr
+
+
+def test_an_address_that_is_not_of_this_machine_is_named(tmp_path: Path) -> None:
+    answer = said(command("up", "--data-dir", str(tmp_path / "d"), MESHHOOK_ERRORS_API_HOST="nonsense.invalid"))
+    assert "Set MESHHOOK_ERRORS_API_HOST" in answer
+    assert "--api-port" not in answer
+
+
+def test_a_lake_that_cannot_be_written_to_stops_the_jobs(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = said(command("jobs", DATABASE_URL=database_url, LAKE_URL=str(tmp_path / "file" / "lake")))
+    assert "set LAKE_URL to another directory" in answer
+    missing = command("doctor", DATABASE_URL=database_url, LAKE_URL=str(tmp_path / "not" / "made" / "yet"))
+    assert "✓ Lake" in missing.stdout
+
+
+def test_a_mistake_in_the_arguments_names_the_command() -> None:
+    assert "Usage: meshhook-errors keys create" in command("keys", "create").stderr
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
@@ -61,7 +118,12 @@ def test_a_directory_that_is_in_use_is_named(tmp_path: Path) -> None:
 
 def test_a_database_that_is_away_is_said(tmp_path: Path) -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
-    assert "Can't reach Postgres" in said(command("migrate", DATABASE_URL=url))
+    port = url.rpartition(":")[2].partition("/")[0]
+    answer = said(command("migrate", DATABASE_URL=url))
+    assert (
+        f'Can\'t reach Postgres: connection to server at "127.0.0.1", port {port} failed: Connection refused.' in answer
+    )
+    assert "Is the server running" not in answer
     assert "No database is known" in said(command("verify", MESHHOOK_ERRORS_DATA_DIR=str(tmp_path)))
 
 
@@ -146,6 +208,18 @@ def test_a_database_that_was_never_prepared_is_said(connection: Connection, data
     connection.execute("drop schema meshhook_errors cascade")
     for arguments in (["keys", "list"], ["keys", "create", "worker"], ["verify"]):
         assert "run `meshhook-errors migrate`" in said(command(*arguments, DATABASE_URL=database_url))
+
+
+def test_the_jobs_wait_for_a_database_to_be_prepared(connection: Connection, database_url: str, tmp_path: Path) -> None:
+    connection.execute("drop schema meshhook_errors cascade")
+    environment = os.environ | {"DATABASE_URL": database_url, "LAKE_URL": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    arguments = [sys.executable, "-m", "jobs.cli", "jobs"]
+    with subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as jobs:
+        assert jobs.stdout is not None
+        assert "run `meshhook-errors migrate`" in jobs.stdout.readline()
+        assert command("migrate", DATABASE_URL=database_url).returncode == 0
+        assert "leading" in jobs.stdout.readline()
+        jobs.terminate()
 
 
 def test_a_running_installation_is_found_by_its_directory(database_url: str, tmp_path: Path) -> None:

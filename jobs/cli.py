@@ -1,7 +1,11 @@
 """The one command. Heavy imports stand inside the commands, so that `--help` answers at once."""
 
-import os
 import signal
+
+if __name__ == "__main__":  # the imports below take a moment: a Ctrl-C in it just ends the process
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import os
 import sys
 import threading
 from pathlib import Path

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class Installation:
     def lock(self) -> None:
         """Take the directory. Raises StartFailed when another `up` has it, or it can't be made."""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            _make_private(self.directory)
             self._lock = (self.directory / "lock").open("a+")
         except OSError as error:
             raise StartFailed(
@@ -107,6 +108,19 @@ class Installation:
     def logs(self) -> Path:
         """Where the parts write what they have to say."""
         return self.directory / "logs"
+
+
+def _make_private(directory: Path) -> None:
+    """For the owner alone. One that was there and holds other things is left as open as it is.
+
+    As root the way through stays as it is: the embedded Postgres runs as another user there (see jobs/postgres.py).
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.stat()
+    is_ours = (directory / "secrets.json").exists() or not any(directory.iterdir())
+    closed = 0o066 if os.geteuid() == 0 else 0o077
+    if is_ours and found.st_uid == os.geteuid() and found.st_mode & closed:
+        directory.chmod(stat.S_IMODE(found.st_mode) & ~closed)
 
 
 def check_lake(directory: Path) -> None:

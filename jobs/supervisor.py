@@ -55,6 +55,7 @@ class Supervisor:
     def start(self, stop: threading.Event) -> None:
         """Start all roles and wait until each answers. Raises StartFailed with a role's last words."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        self._logs.chmod(0o700)  # a log may name what a request held
         for role in self._roles:
             self._launch(role)
         deadline = time.monotonic() + _READY_SECONDS

@@ -1,5 +1,6 @@
 """`up`: everything on one machine, from nothing to a dashboard that answers."""
 
+import contextlib
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ class Up:
         self._installation = Installation(options.data_dir)
         self._stop = threading.Event()
         self._postgres: EmbeddedPostgres | None = None
+        self._supervisor: Supervisor | None = None
         self._database_url = options.database_url.get_secret_value()
 
     def run(self) -> None:
@@ -44,25 +46,33 @@ class Up:
         check_port(options.app_port, "--app-port", options.app_host)
         installation.check_space()
         secrets, is_new = installation.secrets()
-        supervisor: Supervisor | None = None
         try:
-            self._start_postgres()
-            self._prepare(secrets)
-            info = self._connection_info(secrets)
-            installation.write_connection(info)
-            supervisor = Supervisor(self._roles(secrets), self._environment(secrets), installation.logs, self._say)
-            with self._progress("Starting API, jobs and dashboard"):
-                supervisor.start(self._stop)
-            if not self._stop.is_set():
-                self._summarise(info, secrets, is_new=is_new)
-                supervisor.watch(self._stop, self._look_after_postgres)
+            self._work(secrets, is_new=is_new)
         finally:
             self._say("Stopping …")
-            if supervisor is not None:
-                supervisor.stop()
+            if self._supervisor is not None:
+                self._supervisor.stop()
             if self._postgres is not None:
                 self._postgres.stop()
         self._say("Stopped. Your data stays in " + str(installation.directory))
+
+    def _work(self, secrets: Secrets, *, is_new: bool) -> None:
+        """Step by step, as long as nobody asks to stop."""
+        self._start_postgres()
+        if self._stop.is_set():
+            return
+        self._prepare(secrets)
+        if self._stop.is_set():
+            return
+        info = self._connection_info(secrets)
+        self._installation.write_connection(info)
+        roles, logs = self._roles(secrets), self._installation.logs
+        self._supervisor = supervisor = Supervisor(roles, self._environment(secrets), logs, self._say)
+        with self._progress("Starting API, jobs and dashboard"):
+            supervisor.start(self._stop)
+        if not self._stop.is_set():
+            self._summarise(info, secrets, is_new=is_new)
+            supervisor.watch(self._stop, self._look_after_postgres)
 
     def _start_postgres(self) -> None:
         if self._database_url:
@@ -74,9 +84,10 @@ class Up:
     def _prepare(self, secrets: Secrets) -> None:
         with self._progress("Preparing the database"):
             done = self._ask_preparation(["prepare"], secrets)
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines()
-            raise StartFailed(lines[-1] if lines else f"Preparing the database ended with code {done.returncode}.")
+            if done.returncode != 0:
+                lines = done.stderr.strip().splitlines() or [f"It ended with code {done.returncode}."]
+                # A sentence begins with what is telling, a traceback ends with it.
+                raise StartFailed(lines[-1] if lines[0].startswith("Traceback") else lines[0])
 
     def _ask_preparation(self, arguments: Sequence[str], secrets: Secrets) -> "subprocess.CompletedProcess[str]":
         """In a session of its own, so that a Ctrl-C at the terminal doesn't interrupt a migration."""
@@ -144,12 +155,15 @@ class Up:
     @contextmanager
     def _progress(self, text: str) -> Iterator[None]:
         began = time.monotonic()
-        if self._console.is_terminal:
-            with self._console.status(f"{text} …"):
+        waiting = self._console.status(f"{text} …") if self._console.is_terminal else contextlib.nullcontext()
+        try:
+            with waiting:
                 yield
-        else:
-            yield
-        self._console.print(f"[green]✓[/] {text} [dim]({time.monotonic() - began:.1f} s)[/]", highlight=False)
+        except BaseException:
+            self._console.print(f"[red]✗[/] {text}", highlight=False)
+            raise
+        if not self._stop.is_set():
+            self._console.print(f"[green]✓[/] {text} [dim]({time.monotonic() - began:.1f} s)[/]", highlight=False)
 
     def _summarise(self, info: ConnectionInfo, secrets: Secrets, *, is_new: bool) -> None:
         where = self._installation.directory / "secrets.json"

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from analytics.accounts import check_password, list_users
 from ingest.database import Connection, connect
 from jobs.installation import Installation
-from tests.end_to_end.running import ROOT
+from tests.end_to_end.running import ROOT, until
 from tests.ports import free_port
 
 
@@ -107,6 +109,39 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         answer = said(command("up", "--data-dir", str(tmp_path / "d"), "--api-port", str(port)))
     assert f"Port {port} on 127.0.0.1" in answer
     assert "--api-port" in answer
+
+
+def test_a_step_that_fails_is_not_ticked_and_the_telling_line_is_shown(tmp_path: Path) -> None:
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    free = ("--api-port", str(free_port()), "--app-port", str(free_port()))
+    done = command("up", "--data-dir", str(tmp_path / "d"), *free, DATABASE_URL=url)
+    assert "✗ Preparing the database" in done.stdout
+    assert "✓" not in done.stdout
+    assert 'server at "127.0.0.1", port ' in said(done)
+
+
+def test_a_request_to_stop_ends_up_after_the_step_it_is_at(tmp_path: Path) -> None:
+    free = ["--api-port", str(free_port()), "--app-port", str(free_port())]
+    arguments = [sys.executable, "-u", "-m", "jobs.cli", "up", "--data-dir", str(tmp_path / "d"), *free]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+        until((tmp_path / "d" / "postgres").exists)
+        up.send_signal(signal.SIGINT)
+        output, errors = up.communicate(timeout=60)
+    assert (up.returncode, errors) == (0, "")
+    assert "✓" not in output
+    assert "Stopped." in output
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.3])
+def test_ctrl_c_while_it_loads_leaves_no_traceback(tmp_path: Path, delay: float) -> None:
+    arguments = [sys.executable, "-m", "jobs.cli", "doctor"]
+    environment = os.environ | {"MESHHOOK_ERRORS_DATA_DIR": str(tmp_path)}
+    with subprocess.Popen(arguments, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as loading:
+        time.sleep(0.03 + delay)  # Python itself has started
+        loading.send_signal(signal.SIGINT)
+        errors = loading.communicate(timeout=60)[1]
+    assert "typer" not in errors
+    assert "pydantic" not in errors
 
 
 def test_a_directory_that_is_in_use_is_named(tmp_path: Path) -> None:

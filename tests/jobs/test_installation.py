@@ -1,6 +1,7 @@
 """The data directory: one owner, secrets made once and for the owner's eyes alone, and what stands in the way said."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -24,6 +25,22 @@ def test_a_directory_has_one_owner_at_a_time(tmp_path: Path) -> None:
         Installation(tmp_path).lock()
     del first  # as when its process ends, however
     Installation(tmp_path).lock()
+
+
+def test_a_directory_of_ours_is_for_the_owner_and_another_one_stays_as_it_is(tmp_path: Path) -> None:
+    def mode(path: Path) -> int:
+        return path.stat().st_mode & 0o777
+
+    fresh, empty, used, shared = (tmp_path / name for name in ("fresh", "empty", "used", "shared"))
+    for folder in (empty, used, shared):
+        folder.mkdir()
+        folder.chmod(0o755)
+    (used / "secrets.json").write_text("{}")
+    (shared / "photos").write_text("")
+    for folder in (fresh, empty, used, shared):
+        Installation(folder).lock()
+    way = 0o711 if os.geteuid() == 0 else 0o700
+    assert [mode(folder) for folder in (fresh, empty, used, shared)] == [0o700, way, way, 0o755]
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:

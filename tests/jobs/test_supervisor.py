@@ -42,6 +42,7 @@ def test_it_waits_until_a_role_answers_and_stops_it(tmp_path: Path) -> None:
     supervisor, stop, _ = run([server], tmp_path)
     supervisor.start(stop)
     assert answers(url)
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
     supervisor.stop()
     assert not answers(url)
 

@@ -22,6 +22,8 @@ from analytics.store import Store
 DEFAULT_RANGE = timedelta(hours=24)
 MOST_EVENTS = 1_000
 _RANGE = ("start", "end")
+_Start = Annotated[Moment | None, Query(description="From then on; UTC without a zone. Default: 24 hours before end.")]
+_End = Annotated[Moment | None, Query(description="Up to, not including, then. Default: now.")]
 
 
 class Bucket(BaseModel):
@@ -66,10 +68,10 @@ def reading_router(authorise_read: Callable[..., Any]) -> APIRouter:
 def get_error_metrics(
     request: Request,
     filters: Annotated[Filters, Depends(asked_filters)],
-    start: Moment | None = None,
-    end: Moment | None = None,
-    interval: str = "5m",
-    group_by: str | None = None,
+    start: _Start = None,
+    end: _End = None,
+    interval: Annotated[str, Query(description="10s, 5m, 1h, 1d …: a multiple of 10 seconds, at most 366d.")] = "5m",
+    group_by: Annotated[str | None, Query(description="One of the filters' names.")] = None,
 ) -> Metrics:
     """Errors and trials per interval, by default of the last 24 hours. The range is widened to whole intervals."""
     store: Store = request.app.state.store
@@ -87,10 +89,10 @@ def get_error_metrics(
 def get_error_events(
     request: Request,
     filters: Annotated[Filters, Depends(asked_filters)],
-    start: Moment | None = None,
-    end: Moment | None = None,
+    start: _Start = None,
+    end: _End = None,
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
-    cursor: str | None = None,
+    cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.")] = None,
 ) -> Events:
     """Errors, newest first, by default of the last 24 hours. Pass `next_cursor` as `cursor` for the next page."""
     first, last = _range(start, end, datetime.now(UTC) + timedelta(seconds=1))

@@ -65,7 +65,23 @@ class Scope(BaseModel):
 class RuleDraft(BaseModel):
     """A rule as it is entered. Durations are in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        str_strip_whitespace=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Worker errors",
+                    "signal": "count",
+                    "threshold": 5,
+                    "window_seconds": 60,
+                    "scope": {"source": ["worker"]},
+                    "channel_ids": ["00000000-0000-4000-8000-000000000000"],
+                }
+            ]
+        },
+    )
 
     name: _Name
     enabled: bool = True
@@ -77,7 +93,9 @@ class RuleDraft(BaseModel):
     keep_firing_seconds: _Duration = Field(60, description="How long all must be well before it resolves.")
     min_executions: int = Field(10, ge=1, le=1_000_000_000, description="Fewer finished executions tell no rate.")
     no_data: Literal["keep", "resolve", "fire"] = Field("keep", description="What an unknown rate does to the state.")
-    channel_ids: Annotated[tuple[UUID, ...], Field(max_length=MOST_CHANNELS), AfterValidator(_each_once)] = ()
+    channel_ids: Annotated[tuple[UUID, ...], Field(max_length=MOST_CHANNELS), AfterValidator(_each_once)] = Field(
+        (), description="Whom to tell; without any the alert is shown only."
+    )
 
     @field_validator("window_seconds")
     @classmethod
@@ -108,7 +126,14 @@ class AlertRule(RuleDraft):
 class ChannelDraft(BaseModel):
     """A channel as it is entered. The webhook's address is a secret and is never shown again."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        str_strip_whitespace=True,
+        json_schema_extra={
+            "examples": [{"name": "On call", "kind": "slack", "webhook_url": "https://hooks.slack.com/services/…"}]
+        },
+    )
 
     name: _Name
     kind: Literal["slack", "email"]

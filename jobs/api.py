@@ -8,39 +8,35 @@ from datetime import UTC, datetime
 
 import psycopg
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from analytics.alert_routes import alert_router
-from analytics.exceptions import BadRequest, Conflict, NotFound
 from analytics.routes import reading_router
 from analytics.store import Store
-from analytics.wording import explained
 from ingest.access import Access, bearer
 from ingest.database import require_prepared
 from ingest.doors import error_events, executions
 from ingest.doors.gate import Doors, Gate
-from ingest.doors.problems import Problem, problem_response
+from ingest.doors.problems import Problem
 from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings, settings
 from ingest.spool import Spool
-from ingest.vault import Vault, VaultClosed
+from ingest.vault import Vault
 from ingest.writer import Writer
 from jobs.heartbeat import beat, instance_name
 from jobs.openapi import describe_doors
+from jobs.problems import install_problems
 from jobs.readiness import health_router
+from jobs.reference import reference_router
 
 _BEAT_SECONDS = 5.0
-_MOST_EXPLAINED = 20
 
 
 def create_app(options: Settings | None = None) -> ASGIApp:
     """The ASGI application, with everything that it needs in `app.state`."""
     options = options or settings()
     url = options.database_url.get_secret_value()
-    app = FastAPI(title="MeshHook Errors", version="0.1.0", lifespan=_lifespan, redoc_url=None)
+    app = FastAPI(title="MeshHook Errors", version="0.1.0", lifespan=_lifespan, docs_url=None, redoc_url=None)
     spool = Spool(options.spool_dir, options.spool_max_bytes)
     app.state.options = options
     app.state.spool = spool
@@ -49,7 +45,8 @@ def create_app(options: Settings | None = None) -> ASGIApp:
     app.state.gate = Gate(Access(url), Writer(url, spool), options.max_body_bytes, options.max_batch)
     app.include_router(health_router())
     _include_reading(app)
-    _install_problems(app)
+    app.include_router(reference_router())
+    install_problems(app)
     describe_doors(app)
     doors = {error_events.PATH: error_events.take_errors, executions.PATH: executions.take_executions}
     return Doors(doors, app.state.gate, app)
@@ -98,31 +95,3 @@ def _include_reading(app: FastAPI) -> None:
 
     app.include_router(reading_router(authorise("read")))
     app.include_router(alert_router(authorise("read"), authorise("admin")))
-
-
-def _install_problems(app: FastAPI) -> None:
-    statuses = {BadRequest: 422, NotFound: 404, Conflict: 409, StoreUnavailable: 503, VaultClosed: 503}
-
-    def answer(_: Request, error: Exception) -> Response:
-        status = next(status for kind, status in statuses.items() if isinstance(error, kind))
-        return problem_response(status, str(error), {"Retry-After": "2"} if status == 503 else None)
-
-    for kind in statuses:
-        app.add_exception_handler(kind, answer)
-
-    @app.exception_handler(Problem)
-    async def _problem(_: Request, problem: Problem) -> Response:
-        return problem_response(problem.status, problem.detail, problem.headers)
-
-    @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
-        return problem_response(error.status_code, str(error.detail), error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        problems = [{**problem, "loc": problem["loc"][1:]} for problem in error.errors()]
-        return problem_response(422, " ".join(explained(problems[:_MOST_EXPLAINED])))
-
-    @app.exception_handler(Exception)
-    async def _unexpected(_: Request, __: Exception) -> Response:
-        return problem_response(500, "Something went wrong here. It is logged; try again later.")

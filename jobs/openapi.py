@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from ingest.doors import error_events, executions
 from ingest.doors.executions import Report
 from ingest.models import ERROR_TYPES, SEVERITIES, SOURCES
+from jobs.openapi_problems import describe_problems
 
 _TEXT = {"type": "string"}
 _UUID = {"type": "string", "format": "uuid"}
@@ -64,6 +65,7 @@ def describe_doors(app: FastAPI) -> None:
     def with_doors() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = plain()
+            describe_problems(document)
             document["paths"].setdefault(error_events.PATH, {})["post"] = _operation("Send errors", _EVENT)
             report = Report.model_json_schema()
             document["paths"].setdefault(executions.PATH, {})["post"] = _operation("Report executions", report)

@@ -1,6 +1,7 @@
 """Is it alive, can it work, and how is it doing: for orchestrators, Prometheus and people."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -18,8 +19,10 @@ from ingest.writer import Writer
 def health_router() -> APIRouter:
     """`/healthz`, `/readyz` and `/metrics`, open to whoever reaches the port: they tell no event's content."""
     router = APIRouter(tags=["health"])
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready; `reason` says why."}}
+    router.add_api_route("/healthz", get_healthz, methods=["GET"])
+    router.add_api_route("/readyz", get_readyz, methods=["GET"], responses=not_ready)
     for path, answer in (("/healthz", get_healthz), ("/readyz", get_readyz)):
-        router.add_api_route(path, answer, methods=["GET"])
         router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)  # what load balancers send
     router.add_api_route("/metrics", get_metrics, methods=["GET"], response_class=Response)
     return router

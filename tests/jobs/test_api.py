@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import time
 import zlib
 from collections.abc import Iterator
@@ -405,4 +406,30 @@ def test_the_openapi_document_names_every_route(api: Api) -> None:
     paths = api.client.get("/openapi.json").json()["paths"]
     assert {"get", "post"} == set(paths["/api/error-events"])
     assert {"/api/executions", "/api/error-metrics", "/api/alert-rules", "/api/channels", "/api/alerts"} <= set(paths)
-    assert api.client.get("/docs").status_code == 200
+    for path, method in (
+        ("/api/error-metrics", "get"),
+        ("/api/alert-rules", "post"),
+        ("/api/channels/{channel_id}", "delete"),
+    ):
+        answers = paths[path][method]["responses"]
+        assert {"401", "403", "422", "503"} <= set(answers), path
+        assert set(answers["422"]["content"]) == {"application/problem+json"}
+    assert {"404", "409"} <= set(paths["/api/alert-rules/{rule_id}"]["put"]["responses"])
+
+
+def test_the_page_of_the_api_names_everything_and_loads_nothing(api: Api) -> None:
+    assert api.client.get("/", follow_redirects=False).headers["location"] == "/docs"
+    answer = api.client.get("/docs")
+    assert answer.status_code == 200
+    for expected in (*api.client.get("/openapi.json").json()["paths"], "keep_firing_seconds", "scope.error_type"):
+        assert expected in answer.text
+    assert not re.search(r"<script|<link|src=|url\(|@import", answer.text)
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_what_is_not_there_is_answered_with_what_is(api: Api) -> None:
+    nothing = api.get("/api/error-event")
+    assert (nothing.status_code, "/docs describes" in nothing.json()["detail"]) == (404, True)
+    wrong = api.client.patch("/api/alert-rules")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST")
+    assert wrong.json()["detail"] == "/api/alert-rules takes GET or POST, not PATCH. See /docs."

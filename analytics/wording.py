@@ -57,7 +57,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         words = _WORDS[kind](problem.get("ctx", {}))
     else:
         words = _MOMENT if kind.startswith("datetime") else f"{problem['msg']}."
-    field = ".".join(map(str, problem["loc"]))
+    field = ".".join(name for name in problem["loc"] if isinstance(name, str))  # without the number in a list
     if not field or kind == "json_invalid":
         return words if words[0].isupper() else f"The body {words}"
     return f"{field[:200]}: {words}"

@@ -95,6 +95,12 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         Installation(tmp_path).check_space()
 
 
+@pytest.mark.parametrize("host", ["nonsense.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_is_named_with_the_setting_that_changes_it(host: str) -> None:
+    with pytest.raises(StartFailed, match=f"'{host}' is no address .* Set MESHHOOK_ERRORS_APP_HOST"):
+        check_port(free_port(), "--app-port", host)
+
+
 def test_a_port_in_use_is_named_with_the_option_that_changes_it() -> None:
     check_port(free_port(), "--api-port")
     with socket.socket() as taken:

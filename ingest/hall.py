@@ -183,7 +183,7 @@ def _timestamp(value: Any, received_at: datetime, metadata: JsonObject) -> datet
     """When it happened. A time in the future, or before 2000, is replaced by the time of receipt and kept aside."""
     if value is None:
         return received_at
-    moment = _moment(value)
+    moment = moment_of(value)
     if moment is None:
         raise InvalidEvent("timestamp: must be ISO 8601, for example 2026-11-24T12:00:00Z, or epoch seconds.")
     if _EARLIEST <= moment <= received_at:
@@ -192,7 +192,8 @@ def _timestamp(value: Any, received_at: datetime, metadata: JsonObject) -> datet
     return received_at
 
 
-def _moment(value: Any) -> datetime | None:
+def moment_of(value: Any) -> datetime | None:
+    """ISO 8601 (UTC where no zone is given) or epoch seconds, as UTC; None for anything else."""
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())

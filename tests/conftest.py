@@ -12,6 +12,8 @@ from psycopg import sql
 from ingest.database import Connection, connect, migrate
 from jobs.postgres import EmbeddedPostgres
 
+pytest_plugins = ["tests.apis"]
+
 
 def with_database(url: str, name: str) -> str:
     return psycopg.conninfo.make_conninfo(url, dbname=name)

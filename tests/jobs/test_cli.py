@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ingest.database import Connection, connect
+from ingest.database import Connection, connect, migrations
 from jobs.installation import Installation
 from tests.end_to_end.running import ROOT
 from tests.ports import free_port
@@ -65,7 +65,8 @@ def test_a_database_that_is_away_is_said(tmp_path: Path) -> None:
 
 def test_migrate_brings_an_empty_database_up_to_date(connection: Connection, database_url: str) -> None:
     connection.execute("drop schema meshhook_errors cascade")
-    assert command("migrate", DATABASE_URL=database_url).stdout == "Applied: 1.\n"
+    everything = ", ".join(str(version) for version, _, _ in migrations())
+    assert command("migrate", DATABASE_URL=database_url).stdout == f"Applied: {everything}.\n"
     assert command("migrate", DATABASE_URL=database_url).stdout == "The database is up to date.\n"
 
 

@@ -123,3 +123,14 @@ def revoke_key(connection: "Connection", id_or_prefix: str) -> Key:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
+
+
+def sendable_dsn(key: Key, api_url: str, vault: "Vault | None") -> str | None:
+    """The DSN of a valid key that may send; None for any other, or where it can't be decrypted."""
+    if key.sealed is None or key.revoked_at is not None or vault is None:
+        return None
+    try:
+        opened = vault.decrypt(key.sealed)
+    except IngestError:
+        return None
+    return dsn_of(api_url, opened, str(key.project_number or 1))

@@ -47,7 +47,7 @@ def create_project(connection: "Connection", name: str, project_id: UUID | None 
     values = {"name": name, "id": project_id or uuid4()}
     row = connection.execute(_SQL["create_project"], values).fetchone()
     if row is None:
-        raise ProjectExists(f"A project has the name {name!r} or this id already.")
+        raise ProjectExists(f"A project with the name {name!r} or this id exists already.")
     return Project(*row)
 
 

@@ -118,7 +118,12 @@ def test_a_database_that_was_never_prepared_is_said(connection: Connection, data
 
 
 def test_a_running_installation_is_found_by_its_directory(database_url: str, tmp_path: Path) -> None:
-    known = {"database_url": database_url, "lake_url": str(tmp_path / "lake")}
+    known = {
+        "database_url": database_url,
+        "lake_url": str(tmp_path / "lake"),
+        "api_url": "http://a",
+        "app_url": "http://b",
+    }
     (tmp_path / "connection.json").write_text(json.dumps(known))
     Installation(tmp_path).secrets()
     done = command("doctor", MESHHOOK_ERRORS_DATA_DIR=str(tmp_path))

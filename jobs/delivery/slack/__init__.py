@@ -1,6 +1,7 @@
 """Slack: an incoming webhook with Block Kit."""
 
 from http.client import HTTPException
+from math import isfinite
 from typing import Any
 from urllib.error import URLError
 
@@ -79,7 +80,8 @@ def _seconds(headers: dict[str, Any]) -> float | None:
     for name, value in headers.items():
         if name.lower() == "retry-after":
             try:
-                return float(value)
+                seconds = float(value)
             except (TypeError, ValueError):
                 return None
+            return seconds if isfinite(seconds) else None
     return None

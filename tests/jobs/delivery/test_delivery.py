@@ -14,12 +14,14 @@ from aiosmtpd.controller import Controller
 from analytics.alert_store import create_channel
 from analytics.rules import ChannelDraft
 from ingest.database import Connection, connect
+from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings
 from ingest.vault import Vault
 from jobs.delivery.email import MailTransport, html_text
 from jobs.delivery.message import Message
 from jobs.delivery.outbox import Outbox
 from jobs.delivery.slack import SlackTransport, attachment
+from jobs.delivery.transport import Destination, Transport
 from tests.ports import free_port
 from tests.servers import Mailbox, Slack, slack_server
 
@@ -160,12 +162,19 @@ def test_two_processes_deliver_once(connection: Connection, database_url: str, d
     for _ in range(12):
         enqueue(connection, slack_channel)
     other = Desk(database_url)
-    threads = [threading.Thread(target=lambda each=each: [each.deliver() for _ in range(5)]) for each in (desk, other)]
+    done = threading.Event()
+
+    def deliver(each: Desk) -> None:
+        while not done.wait(0.01):
+            each.deliver()
+
+    threads = [threading.Thread(target=deliver, args=[each]) for each in (desk, other)]
     for thread in threads:
         thread.start()
+    until(lambda: all(row[1:] == ("delivered", 1) for row in status(connection)))
+    done.set()
     for thread in threads:
         thread.join()
-    until(lambda: all(row[1:] == ("delivered", 1) for row in status(connection)))
     other.outbox.close()
     assert len(slack.bodies) == 12
 
@@ -240,12 +249,86 @@ def test_a_resolve_waits_for_its_firing(connection: Connection, desk: Desk, slac
 def test_a_channel_that_hangs_delays_no_other(
     connection: Connection, desk: Desk, slack: Slack, mailbox: tuple[Mailbox, Settings]
 ) -> None:
-    slack.delay = 3
-    enqueue(connection, channel(connection, "slack", url=slack.url))
+    slack.delay = 2
+    slack_channel = channel(connection, "slack", url=slack.url)
+    for _ in range(30):
+        enqueue(connection, slack_channel)
+    while desk.deliver():
+        pass
     enqueue(connection, channel(connection, "email"))
     desk.deliver()
-    until(lambda: len(mailbox[0].mails) == 1, 2)
+    until(lambda: len(mailbox[0].mails) == 1, 1.5)
     assert slack.bodies == []
+
+
+def test_what_is_being_sent_is_sent_by_nobody_else_however_long_it_takes(
+    connection: Connection, database_url: str, desk: Desk, slack: Slack
+) -> None:
+    slack.delay = 1
+    slack_channel = channel(connection, "slack", url=slack.url)
+    for _ in range(6):
+        enqueue(connection, slack_channel)
+    other = Desk(database_url)
+    desk.outbox.deliver_due()
+    for ahead in (40, 80):  # longer than a lease
+        for each in (desk, other):
+            each.ahead = timedelta(seconds=ahead)
+            each.outbox.deliver_due()
+    until(lambda: desk.deliver() + other.deliver() == 0 and all(row[1] == "delivered" for row in status(connection)))
+    other.outbox.close()
+    assert len(slack.bodies) == 6
+    assert {row[2] for row in status(connection)} == {1}
+
+
+@pytest.mark.parametrize("asked", ["inf", "1e300", "nan", "-5", "0", "soon"])
+def test_a_pause_that_makes_no_sense_is_replaced_by_our_own(
+    connection: Connection, desk: Desk, slack: Slack, asked: str
+) -> None:
+    slack.answers = [(503, {"Retry-After": asked})]
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    until(lambda: connection.execute("select outcome from notification_attempts").fetchall() == [("retry",)])
+    row = connection.execute("select extract(epoch from next_attempt_at - now()) from notifications").fetchone()
+    assert row is not None
+    assert 0.5 < row[0] <= 3600
+
+
+def test_a_mistake_of_a_transport_is_an_attempt_like_any_other(connection: Connection, desk: Desk) -> None:
+    class Broken(Transport):
+        def send(self, message: Message, to: Destination) -> str:
+            raise KeyError(to.secret)
+
+    desk.outbox._transports = {"slack": Broken()}
+    enqueue(connection, channel(connection, "slack", url="https://hooks.example/x"))
+    desk.deliver()
+    until(lambda: status(connection) == [("firing", "pending", 1)])
+    until(
+        lambda: (
+            connection.execute("select outcome, detail from notification_attempts").fetchall()
+            == [("retry", "It couldn't be sent (KeyError).")]
+        )
+    )
+
+
+def test_what_was_sent_is_recorded_when_postgres_is_back(
+    connection: Connection, desk: Desk, slack: Slack, database_url: str
+) -> None:
+    slack.delay = 0.4
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    time.sleep(0.2)
+    connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'meshhook-errors delivery'"
+    )
+    answers = iter([StoreUnavailable("away")])
+
+    def away_once() -> Connection:
+        for error in answers:
+            raise error
+        return connect(database_url, "delivery")
+
+    desk.outbox._connect = away_once
+    until(lambda: status(connection) == [("firing", "delivered", 1)])
 
 
 def test_a_mail_server_that_refuses_for_good_is_not_asked_again(

@@ -340,6 +340,17 @@ def test_a_mail_server_that_refuses_for_good_is_not_asked_again(
     until(lambda: status(connection) == [("firing", "failed", 1)])
 
 
+@pytest.mark.parametrize("farewell", ["421 too busy", "500 what?"])
+def test_an_accepted_mail_stays_accepted_whatever_follows(
+    connection: Connection, desk: Desk, mailbox: tuple[Mailbox, Settings], farewell: str
+) -> None:
+    mailbox[0].farewell = farewell
+    enqueue(connection, channel(connection, "email"))
+    desk.deliver()
+    until(lambda: connection.execute("select outcome from notification_attempts").fetchall() == [("delivered",)])
+    assert len(mailbox[0].mails) == 1
+
+
 def test_hostile_text_is_shown_as_text_and_within_limits() -> None:
     hostile = Message.model_validate(
         message(rule_name=HOSTILE[:100], top_groups=[{"fingerprint": "f", "title": HOSTILE, "errors": 1}])

@@ -131,7 +131,10 @@ def _is_safe_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        has_port = parts.port != 0  # asking for it raises for one that is none
     except ValueError:
+        return False
+    if not has_port or not url.isascii() or not url.isprintable() or " " in url:
         return False
     if parts.scheme == "https" and host:
         return True

@@ -21,7 +21,7 @@ from jobs.delivery.email import MailTransport, html_text
 from jobs.delivery.message import Message
 from jobs.delivery.outbox import Outbox
 from jobs.delivery.slack import SlackTransport, attachment
-from jobs.delivery.transport import Destination, Transport
+from jobs.delivery.transport import Destination, PassingFailure, Transport
 from tests.ports import free_port
 from tests.servers import Mailbox, Slack, slack_server
 
@@ -211,6 +211,40 @@ def test_a_revoked_webhook_is_given_up_and_its_address_told_nowhere(
     assert "very-secret-path" not in stored
 
 
+@pytest.mark.parametrize("status_code", [400, 404])
+def test_an_answer_that_repeats_the_address_is_not_kept(
+    connection: Connection, desk: Desk, slack: Slack, status_code: int
+) -> None:
+    slack.answers = [(status_code, {})]
+    slack.refusal = "<pre>Cannot POST /services/T0/B0/very-secret-path</pre>"
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    until(lambda: status(connection) == [("firing", "failed", 1)])
+    kept = str(connection.execute("select detail from notification_attempts").fetchall())
+    assert str(status_code) in kept
+    assert "very-secret-path" not in kept
+
+
+def test_a_page_that_it_is_led_to_is_no_delivery(connection: Connection, desk: Desk, slack: Slack) -> None:
+    slack.answers = [(302, {"Location": slack.url})]
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    until(lambda: status(connection) == [("firing", "failed", 1)])
+
+
+def test_an_address_that_cannot_be_used_is_told_in_no_log(slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
+    to = Destination("c", {}, f"{slack.url} x", "key")
+    with pytest.raises(PassingFailure) as failure:
+        SlackTransport().send(Message.model_validate(message()), to)
+    assert "very-secret-path" not in str(failure.value) + caplog.text
+
+
+def test_a_link_that_slack_would_refuse_is_left_away() -> None:
+    long = message(links={"overview": "http://app.example/?" + "x" * 3000, "history": "http://app.example/history"})
+    buttons = attachment(Message.model_validate(long))["blocks"][-1]["elements"]
+    assert [button["url"] for button in buttons] == ["http://app.example/history"]
+
+
 def test_a_server_that_is_away_is_tried_again(connection: Connection, desk: Desk) -> None:
     with slack_server() as gone:
         url = gone.url
@@ -374,3 +408,9 @@ def test_hostile_text_is_shown_as_text_and_within_limits() -> None:
 def test_the_signal_is_told_in_words(facts: dict[str, Any], says: str) -> None:
     told = Message.model_validate(message(**facts))
     assert told.what(told.value) == says
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example/a b", "https://hooks.example:99999/", "https://hööks.example/"])
+def test_an_address_that_no_client_can_use_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="begins with https"):
+        ChannelDraft(name="c", kind="slack", webhook_url=url)

@@ -8,11 +8,9 @@ from uuid import UUID
 import structlog
 
 from analytics.evaluation import Decision, Reason, window_start
-from analytics.exceptions import AnalyticsError
 from analytics.queries import error_series, top_groups
 from analytics.rules import AlertRule
 from analytics.store import Store
-from ingest.exceptions import IngestError
 
 _HISTORY = timedelta(minutes=30)
 _MOST_GROUPS = 3
@@ -82,8 +80,8 @@ class Composer:
         try:
             groups = top_groups(self._store, start, end, filters, _MOST_GROUPS).to_dicts()
             series = error_series(self._store, now - _HISTORY, end, 60, filters)
-        except (AnalyticsError, IngestError) as error:
-            log.warning("an alert goes out without details", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a damaged lake must not stop alerts
+            log.warning("an alert goes out without details", reason=type(error).__name__)
             return {"top_groups": [], "series": []}
         points = [[bucket.isoformat(), errors] for bucket, errors in series.select("bucket", "errors").rows()]
         kept = [{name: group[name] for name in ("fingerprint", "title", "errors")} for group in groups]

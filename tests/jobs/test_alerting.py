@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from analytics.alert_store import create_channel, create_rule, delete_rule, list_rules, update_rule
+from analytics.lake import Part
 from analytics.rules import ChannelDraft, RuleDraft
 from analytics.store import Store
 from ingest.database import Connection, connect
@@ -209,3 +210,16 @@ def test_the_message_is_json_that_names_its_scope(
     told = json.loads(row[0])
     assert told["scope"] == {"source": ["worker"], "error_type": ["execution"]}
     assert "source=worker&error_type=execution" in told["links"]["history"]
+
+
+def test_a_damaged_lake_stops_no_alert(
+    connection: Connection, lake_dir: Path, composer: Composer, channels: list[Any]
+) -> None:
+    rule(connection, channels[:1], window_seconds=86_400)
+    watch = Watch(connection, composer)
+    breach(connection)
+    day = lake_dir / "errors" / f"day={now():%Y-%m-%d}"
+    day.mkdir(parents=True)
+    (day / Part.name(0, 1, 1, 1)).write_bytes(b"no parquet")
+    assert watch.tick() == 1
+    assert outbox(connection) == [("firing", "team")]

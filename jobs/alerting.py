@@ -165,7 +165,7 @@ class Evaluator:
             "value": decision.value,
         }
         self._connection.execute(_SQL["open_alert"], values)
-        self._enqueue(alert_id, Transition.FIRED, rule, message)
+        self._enqueue(alert_id, Transition.FIRED, rule.channel_ids, message)
 
     def _close(self, rule: AlertRule, alert_id: UUID, reason: Reason, value: float | None, now: datetime) -> None:
         closing = {"alert_id": alert_id, "resolved_at": now, "reason": reason.value}
@@ -175,14 +175,15 @@ class Evaluator:
             message = self._composer.resolved(
                 rule, alert_id, reason, value, peak, started_at=started_at, fired_at=fired_at, now=now
             )
-            self._enqueue(alert_id, Transition.RESOLVED, rule, message)
+            told = [row[0] for row in self._connection.execute(_SQL["told_channels"], {"alert_id": alert_id})]
+            self._enqueue(alert_id, Transition.RESOLVED, told, message)
 
-    def _enqueue(self, alert_id: UUID, kind: Transition, rule: AlertRule, message: dict[str, Any]) -> None:
+    def _enqueue(self, alert_id: UUID, kind: Transition, channel_ids: Sequence[UUID], message: dict[str, Any]) -> None:
         values = {
             "alert_id": alert_id,
             "kind": kind.value,
             "message": json.dumps(message, default=str),
-            "channel_ids": list(rule.channel_ids),
+            "channel_ids": list(channel_ids),
         }
         self._connection.execute(_SQL["enqueue"], values)
         self._connection.execute(_SQL["tell_delivery"])

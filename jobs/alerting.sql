@@ -38,6 +38,9 @@ from channels c
 where c.id = any(%(channel_ids)s)
 on conflict (dedup_key) do nothing;
 
+-- told_channels: who heard that the alert began, and so must hear that it ended, whatever the rule says by now
+select channel_id from notifications where alert_id = %(alert_id)s and kind = 'firing' and channel_id is not null;
+
 -- tell_delivery: something is to be sent
 select pg_notify('meshhook_errors_outbox', '');
 

@@ -223,3 +223,17 @@ def test_a_damaged_lake_stops_no_alert(
     (day / Part.name(0, 1, 1, 1)).write_bytes(b"no parquet")
     assert watch.tick() == 1
     assert outbox(connection) == [("firing", "team")]
+
+
+def test_who_was_told_of_the_breach_is_told_of_its_end(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    team, boss = channels
+    made = rule(connection, [team])
+    watch = Watch(connection, composer)
+    breach(connection)
+    watch.tick()
+    update_rule(connection, made.id, RuleDraft(**made.model_dump(exclude={"id"}) | {"channel_ids": (boss,)}))
+    watch.evaluator.load(now())
+    assert watch.tick(now() + timedelta(seconds=90)) == 1
+    assert outbox(connection) == [("firing", "team"), ("resolved", "team")]

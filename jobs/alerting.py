@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import structlog
 
 from analytics.alert_store import list_rules
@@ -89,14 +90,22 @@ class Evaluator:
         for rule in self._rules:
             standing = self._standings[rule.id]
             decision = evaluate(rule, standing.state, self._windows.counts(rule, now, complete_to), now)
-            if decision.transition is not None:
-                transitions += self._make_transition(rule, standing, decision, now)
-            elif self._is_worth_storing(standing, decision, now):
-                self._store(rule, standing, decision, now)
-            else:
-                standing.state = decision.state
+            try:
+                transitions += self._take_over(rule, standing, decision, now)
+            except psycopg.errors.ForeignKeyViolation:  # deleted meanwhile: the next `load` resolves its alert
+                log.info("a rule is gone", rule=rule.name)
         self._windows.forget_before(now)
         return transitions
+
+    def _take_over(self, rule: AlertRule, standing: _Standing, decision: Decision, now: datetime) -> bool:
+        """Answers whether an alert fired or was resolved."""
+        if decision.transition is not None:
+            return self._make_transition(rule, standing, decision, now)
+        if self._is_worth_storing(standing, decision, now):
+            self._store(rule, standing, decision, now)
+        else:
+            standing.state = decision.state
+        return False
 
     @staticmethod
     def _is_worth_storing(standing: _Standing, decision: Decision, now: datetime) -> bool:

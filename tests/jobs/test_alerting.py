@@ -237,3 +237,15 @@ def test_who_was_told_of_the_breach_is_told_of_its_end(
     watch.evaluator.load(now())
     assert watch.tick(now() + timedelta(seconds=90)) == 1
     assert outbox(connection) == [("firing", "team"), ("resolved", "team")]
+
+
+def test_a_rule_that_is_deleted_in_between_disturbs_no_other(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    made = rule(connection, channels, name="a")
+    rule(connection, channels[:1], name="b")
+    watch = Watch(connection, composer)
+    delete_rule(connection, made.id)
+    breach(connection)
+    assert watch.tick() == 1
+    assert outbox(connection) == [("firing", "team")]

@@ -59,6 +59,7 @@ class Evaluator:
     def load(self, now: datetime) -> None:
         """Read rules, states and counts. An alert whose rule is gone or switched off is resolved."""
         self._resolve_abandoned(now)
+        self._connection.execute(_SQL["forget_disabled"])
         self._rules = [view.rule for view in list_rules(self._connection) if view.rule.enabled]
         self._standings = self._read_standings(now)
         self._windows = RuleWindows(self._rules, now)

@@ -52,3 +52,6 @@ where a.resolved_at is null and (r.id is null or not r.enabled);
 
 -- forget_state: a rule that isn't evaluated has no state
 delete from alert_states where rule_id = %(rule_id)s;
+
+-- forget_disabled: a breach that was pending when its rule was switched off begins anew when it is switched on again
+delete from alert_states s using alert_rules r where r.id = s.rule_id and not r.enabled;

@@ -249,3 +249,21 @@ def test_a_rule_that_is_deleted_in_between_disturbs_no_other(
     breach(connection)
     assert watch.tick() == 1
     assert outbox(connection) == [("firing", "team")]
+
+
+def test_a_rule_that_is_switched_on_again_waits_its_whole_time(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    made = rule(connection, channels, for_seconds=300)
+    watch = Watch(connection, composer)
+    breach(connection)
+    watch.tick()
+    assert [view.state for view in list_rules(connection)] == ["pending"]
+    terms = made.model_dump(exclude={"id"})
+    update_rule(connection, made.id, RuleDraft(**terms | {"enabled": False}))
+    watch.evaluator.load(now())
+    update_rule(connection, made.id, RuleDraft(**terms))
+    later = now() + timedelta(seconds=600)
+    watch.evaluator.load(later)
+    breach(connection, timestamp=later)
+    assert watch.tick(later) == 0

@@ -54,7 +54,9 @@ class Evaluator:
         self._composer = composer
         self._rules: list[AlertRule] = []
         self._standings: dict[UUID, _Standing] = {}
-        self._windows = RuleWindows([], datetime.min.replace(tzinfo=UTC))
+        self._pending: Sequence[Row] = ()
+        self._last_tick = datetime.min.replace(tzinfo=UTC)
+        self._windows = RuleWindows([], self._last_tick)
 
     def load(self, now: datetime) -> None:
         """Read rules, states and counts. An alert whose rule is gone or switched off is resolved."""
@@ -83,10 +85,15 @@ class Evaluator:
 
     def pending(self, rows: Sequence[Row]) -> None:
         """Take over what is visible above the tally's watermark, instead of what was there before."""
+        self._pending = rows
         self._windows.replace_pending(rows)
 
     def tick(self, now: datetime, complete_to: datetime) -> int:
         """Evaluate every rule; answers how many alerts fired or were resolved."""
+        if now < self._last_tick:
+            self.load(now)  # the windows have moved on and forgotten what belongs to the present
+            self._windows.replace_pending(self._pending)
+        self._last_tick = now
         transitions = 0
         for rule in self._rules:
             standing = self._standings[rule.id]

@@ -267,3 +267,17 @@ def test_a_rule_that_is_switched_on_again_waits_its_whole_time(
     watch.evaluator.load(later)
     breach(connection, timestamp=later)
     assert watch.tick(later) == 0
+
+
+def test_a_clock_that_was_ahead_for_a_moment_costs_no_alert(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    rule(connection, channels[:1], window_seconds=300)
+    watch = Watch(connection, composer)
+    breach(connection, 2)
+    watch.tick()
+    watch.tick(now() + timedelta(hours=1))
+    watch.tick()
+    breach(connection, 1)
+    assert watch.tick() == 1
+    assert outbox(connection) == [("firing", "team")]

@@ -7,6 +7,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import structlog
@@ -18,6 +19,7 @@ from ingest.keys import find_role
 
 Role = str
 _FRESH_SECONDS = 10.0
+_PATIENCE_SECONDS = 2.0
 _MOST_REMEMBERED = 10_000
 # What each role may do beside its own name.
 _GRANTS = {"ingest": {"ingest"}, "read": {"read"}, "admin": {"ingest", "read", "admin"}}
@@ -34,6 +36,8 @@ class Access:
         self._known: dict[str, tuple[Role | None, float]] = {}
         self._connection: Connection | None = None
         self._looking_up = threading.Lock()
+        # A thread of its own: where Postgres hangs, those of asyncio must stay free for the spool.
+        self._looker = ThreadPoolExecutor(1, "access")
 
     async def require(self, key: str | None, wanted: Role) -> None:
         """Raises Problem: 401 without a valid key, 403 with one of another role, 503 when it can't be checked."""
@@ -41,10 +45,25 @@ class Access:
             raise _unauthorised("Send a key: Authorization: Bearer mh_…")
         remembered = self._known.get(key)
         if remembered is None or remembered[1] < self._clock():
-            role = await asyncio.to_thread(self._look_up, key)
+            role = await self._look_up_soon(key)
         else:
             role = remembered[0]
         _check(role, wanted)
+
+    async def _look_up_soon(self, key: str) -> Role | None:
+        looking_up = asyncio.get_running_loop().run_in_executor(self._looker, self._look_up, key)
+        try:
+            return await asyncio.wait_for(looking_up, _PATIENCE_SECONDS)
+        except TimeoutError:
+            return self._recall(key)
+
+    def _recall(self, key: str) -> Role:
+        """What the key was good for, for another while. Raises Problem where that isn't known."""
+        role, _ = self._known.get(key, (None, 0.0))
+        if role is None:
+            raise Problem(503, "Keys can't be checked: Postgres is away.", {"Retry-After": "2"})
+        self._known[key] = (role, self._clock() + _FRESH_SECONDS)
+        return role
 
     def require_now(self, key: str | None, wanted: Role) -> None:
         """The same for a caller that may block."""
@@ -59,10 +78,9 @@ class Access:
                 return role
             try:
                 role = self._ask(key)
-            except (StoreUnavailable, psycopg.Error) as error:
+            except (StoreUnavailable, psycopg.Error):
                 self._connection = None
-                if role is None:
-                    raise Problem(503, "Keys can't be checked: Postgres is away.", {"Retry-After": "2"}) from error
+                return self._recall(key)
             if len(self._known) >= _MOST_REMEMBERED:
                 self._known.clear()
             self._known[key] = (role, self._clock() + _FRESH_SECONDS)

@@ -32,6 +32,7 @@ def connection_options(application: str) -> dict[str, Any]:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,  # keep-alives say nothing while something sent is unanswered
     }
 
 

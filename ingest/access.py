@@ -82,7 +82,8 @@ class Access:
                 self._connection = None
                 return self._recall(key)
             if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
+                # Whoever tries keys must not make us forget the good ones: they are needed while Postgres is away.
+                self._known = {known: value for known, value in self._known.items() if value[0] is not None}
             self._known[key] = (role, self._clock() + _FRESH_SECONDS)
             return role
 

@@ -41,6 +41,22 @@ def test_a_key_that_was_good_waits_for_no_postgres_that_hangs(connection: Connec
     assert loop_threads_are_free
 
 
+def test_many_tried_keys_make_no_good_one_forgotten(
+    connection: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.access._MOST_REMEMBERED", 5)
+    key = create_key(connection, "one", "ingest")
+    clock = Clock()
+    access = Access(database_url, clock)
+    access.require_now(key, "ingest")
+    for number in range(20):
+        with pytest.raises(Problem):
+            access.require_now(f"mh_ingest_{number}", "ingest")
+    clock.now = 60
+    access._url, access._connection = "postgresql://127.0.0.1:1/away", None
+    access.require_now(key, "ingest")
+
+
 async def _with_a_free_thread(work: object) -> bool:
     """Whether a thread of asyncio's own, as the spool uses one, was free during `work`."""
     working = asyncio.ensure_future(work())  # type: ignore[operator]

@@ -85,11 +85,16 @@ class Gatekeeper:
             failures.popleft()
         return len(failures) >= _MOST_FAILURES
 
-    def note_failure(self, address: str) -> None:
-        """A wrong password."""
+    def note_attempt(self, address: str) -> None:
+        """A password that is wrong until it is found to be right."""
         if len(self._failures) > 10_000:
             self._failures.clear()
         self._failures[address].append(time.monotonic())
+
+    def forgive(self, address: str) -> None:
+        """The last attempt was right, or couldn't be checked."""
+        if self._failures[address]:
+            self._failures[address].pop()
 
     def _ask(self, question: Callable[[Connection], Answer]) -> Answer:
         try:
@@ -161,14 +166,16 @@ def _sign_in(gatekeeper: Gatekeeper, *, is_secure: bool) -> Endpoint:
         address = request.client.host if request.client else ""
         if gatekeeper.is_throttled(address):
             return _page("Too many attempts. Wait a minute, then try again.", _sign_in_form(target), 429)
+        gatekeeper.note_attempt(address)  # before it is checked: many at once must not get through together
         form = await _form(request)
         try:
             token = await gatekeeper.sign_in(form.get("name", ""), form.get("password", ""))
         except StoreUnavailable:
+            gatekeeper.forgive(address)
             return _page("Postgres can't be reached at the moment. Try again shortly.", _sign_in_form(target), 503)
         if token is None:
-            gatekeeper.note_failure(address)
             return _page("Name and password don't belong together.", _sign_in_form(target), 401)
+        gatekeeper.forgive(address)
         response = RedirectResponse(target, 303, _HEADERS)
         length = int(SESSION_LENGTH.total_seconds())
         response.set_cookie(COOKIE, token, max_age=length, httponly=True, samesite="lax", secure=is_secure)

@@ -1,6 +1,7 @@
 """The sign-in: nothing of the dashboard can be reached without one."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -81,6 +82,16 @@ def test_a_wrong_password_opens_nothing(browser: TestClient) -> None:
 def test_guessing_is_slowed_down(browser: TestClient) -> None:
     assert [sign_in(browser, f"guess {number}")[0] for number in range(6)] == [401] * 5 + [429]
     assert sign_in(browser)[0] == 429
+
+
+def test_many_guesses_at_once_are_slowed_down_too(browser: TestClient) -> None:
+    with ThreadPoolExecutor(12) as guessers:
+        statuses = list(guessers.map(lambda number: sign_in(browser, f"guess {number}")[0], range(12)))
+    assert statuses.count(401) == 5
+
+
+def test_signing_in_often_is_no_guessing(browser: TestClient) -> None:
+    assert [sign_in(browser)[0] for _ in range(8)] == [303] * 8
 
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/%5Cevil.example", "javascript:x"])

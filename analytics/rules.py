@@ -51,7 +51,7 @@ class RuleDraft(BaseModel):
     threshold: float = Field(gt=0, allow_inf_nan=False, description="The least value that is a breach.")
     for_seconds: _Duration = Field(0, description="How long a breach must last before it fires.")
     keep_firing_seconds: _Duration = Field(60, description="How long all must be well before it resolves.")
-    min_executions: int = Field(10, ge=1, description="Fewer finished executions tell no rate.")
+    min_executions: int = Field(10, ge=1, le=1_000_000_000, description="Fewer finished executions tell no rate.")
     no_data: Literal["keep", "resolve", "fire"] = Field("keep", description="What an unknown rate does to the state.")
     channel_ids: tuple[UUID, ...] = ()
 

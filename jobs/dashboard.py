@@ -68,7 +68,7 @@ class Gatekeeper:
         """A session's token, or None for a wrong name or password."""
 
         def check(connection: Connection) -> str | None:
-            user = check_password(connection, name, password)
+            user = None if "\0" in name else check_password(connection, name, password)
             return None if user is None else begin_session(connection, user, self._clock())
 
         return await asyncio.to_thread(self._ask, check)

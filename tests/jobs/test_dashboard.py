@@ -79,6 +79,10 @@ def test_a_wrong_password_opens_nothing(browser: TestClient) -> None:
     assert browser.get("/").status_code == 303
 
 
+def test_a_name_that_nobody_can_have_is_a_wrong_one(browser: TestClient) -> None:
+    assert browser.post("/sign-in", data={"name": "a\0b", "password": PASSWORD}).status_code == 401
+
+
 def test_guessing_is_slowed_down(browser: TestClient) -> None:
     assert [sign_in(browser, f"guess {number}")[0] for number in range(6)] == [401] * 5 + [429]
     assert sign_in(browser)[0] == 429

@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.accounts import SESSION_LENGTH, User, begin_session, check_password, end_session, user_of_session
 from ingest.database import Connection, connect
@@ -123,10 +123,30 @@ class Guard:
             )
             return
         if user is not None:
-            await self._app(scope, receive, send)
+            is_socket = scope["type"] == "websocket"
+            await self._app(scope, self._while_signed_in(scope, receive, send) if is_socket else receive, send)
             return
         wanted = scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         await _refuse(scope, receive, send, RedirectResponse(f"/sign-in?next={quote(wanted, safe='')}", 303))
+
+    def _while_signed_in(self, scope: Scope, receive: Receive, send: Send) -> Receive:
+        """A page's socket lives as long as the page: it must not outlive the session that opened it."""
+        connection = HTTPConnection(scope)
+
+        async def receive_if_signed_in() -> Message:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return message
+            try:
+                is_signed_in = await self._gatekeeper.user(connection) is not None
+            except StoreUnavailable:
+                is_signed_in = True
+            if is_signed_in:
+                return message
+            await send({"type": "websocket.close", "code": 1008})
+            return {"type": "websocket.disconnect", "code": 1008}
+
+        return receive_if_signed_in
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:

@@ -117,6 +117,17 @@ def test_signing_out_ends_the_session(browser: TestClient) -> None:
     assert browser.get("/").status_code == 303
 
 
+def test_an_open_page_ends_with_its_session(browser: TestClient) -> None:
+    sign_in(browser)
+    with browser.websocket_connect("/_stcore/stream") as socket:
+        assert browser.post("/sign-out").status_code == 303
+        socket.send_bytes(b"")
+        with pytest.raises(WebSocketDisconnect) as end:
+            while True:
+                socket.receive_bytes()
+    assert end.value.code == 1008
+
+
 def test_a_session_ends_by_itself(browser: TestClient, connection: Connection, clock: Clock) -> None:
     user = check_password(connection, "admin", PASSWORD)
     assert user is not None

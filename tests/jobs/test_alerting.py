@@ -1,6 +1,7 @@
 """The live evaluator on a real database: alerts, and one outbox row for each channel, exactly once."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from analytics.alert_store import create_channel, create_rule, delete_rule, list_rules, update_rule
 from analytics.lake import Part
+from analytics.queries import top_groups
 from analytics.rules import ChannelDraft, RuleDraft
 from analytics.store import Store
 from ingest.database import Connection, connect
@@ -281,3 +283,22 @@ def test_a_clock_that_was_ahead_for_a_moment_costs_no_alert(
     breach(connection, 1)
     assert watch.tick() == 1
     assert outbox(connection) == [("firing", "team")]
+
+
+def test_slow_details_hold_back_few_alerts(
+    connection: Connection, composer: Composer, channels: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_groups(*options: Any) -> Any:
+        time.sleep(0.3)
+        return top_groups(*options)
+
+    monkeypatch.setattr("jobs.alert_message.top_groups", slow_groups)
+    monkeypatch.setattr("jobs.alert_message._MOST_SPENT_SECONDS", 0.5)
+    for number in range(12):
+        rule(connection, channels[:1], name=str(number))
+    watch = Watch(connection, composer)
+    breach(connection)
+    began = time.monotonic()
+    assert watch.tick() == 12
+    assert time.monotonic() - began < 2
+    assert len(outbox(connection)) == 12

@@ -51,7 +51,7 @@ class RuleDraft(BaseModel):
     threshold: float = Field(gt=0, allow_inf_nan=False, description="The least value that is a breach.")
     for_seconds: _Duration = Field(0, description="How long a breach must last before it fires.")
     keep_firing_seconds: _Duration = Field(60, description="How long all must be well before it resolves.")
-    min_executions: int = Field(10, ge=1, description="Fewer finished executions tell no rate.")
+    min_executions: int = Field(10, ge=1, le=1_000_000_000, description="Fewer finished executions tell no rate.")
     no_data: Literal["keep", "resolve", "fire"] = Field("keep", description="What an unknown rate does to the state.")
     channel_ids: tuple[UUID, ...] = ()
 
@@ -131,7 +131,10 @@ def _is_safe_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        has_port = parts.port != 0  # asking for it raises for one that is none
     except ValueError:
+        return False
+    if not has_port or not url.isascii() or not url.isprintable() or " " in url:
         return False
     if parts.scheme == "https" and host:
         return True

@@ -32,6 +32,7 @@ def connection_options(application: str) -> dict[str, Any]:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,  # keep-alives say nothing while something sent is unanswered
     }
 
 
@@ -39,6 +40,8 @@ def connect(url: str, application: str, *, autocommit: bool = True) -> Connectio
     """Open a connection. Raises StoreUnavailable with the driver's reason and what to check."""
     try:
         return psycopg.connect(url, autocommit=autocommit, **connection_options(application))
+    except psycopg.ProgrammingError:  # its text repeats what couldn't be read, a password included
+        raise StoreUnavailable(f"{environment_name('database_url')} isn't an address that can be read.") from None
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[-1]
         raise StoreUnavailable(

@@ -209,11 +209,11 @@ def list_projects() -> None:
 
     with _database("projects") as connection:
         for project in read(connection):
-            typer.echo(f"{project.number:>5}  {str(project.id or '-'):<36}  {project.name}")
+            typer.echo(f"{project.number:>5}  {project.id or '-'!s:<36}  {project.name}")
 
 
 def _with_database() -> Settings:
-    """The settings. On the machine of a running `up`, its database, lake, addresses and secret key are found by themselves."""
+    """The settings. On the machine of a running `up`, what isn't set is found in its directory."""
     options = settings()
     if options.database_url.get_secret_value():
         return options

@@ -154,6 +154,10 @@ def test_rules_and_channels_are_kept_and_secrets_never_shown(api: Api) -> None:
     ("path", "body", "says"),
     [
         ("/api/alert-rules", {"name": "x", "threshold": 0}, "greater than 0"),
+        ("/api/alert-rules", {"name": "x", "threshold": 1, "min_executions": 3_000_000_000}, "less than or equal"),
+        ("/api/alert-rules", {"name": "a\0b", "threshold": 1}, "can't be stored"),
+        ("/api/alert-rules", {"name": "x", "threshold": 1, "scope": {"error_type": ["\0"]}}, "can't be stored"),
+        ("/api/channels", {"name": "a\0b", "kind": "email", "to": ["a@example.com"]}, "can't be stored"),
         ("/api/alert-rules", {"name": "x", "threshold": 1, "colour": "red"}, "Extra inputs"),
         ("/api/alert-rules", {"name": "x", "threshold": 1, "channel_ids": [str(uuid4())]}, "No channel has the id"),
         ("/api/channels", {"name": "x", "kind": "slack", "webhook_url": "http://example.com/x"}, "https://"),

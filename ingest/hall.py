@@ -58,7 +58,9 @@ def normalise(raw: JsonObject, received_at: datetime) -> ErrorEvent:
     metadata, document = _masked(metadata)
     verdict = classify(facts_of(source, metadata), error_type, severity)
     title = _title(raw.get("title"), metadata)
-    own = own_fingerprint(raw["fingerprint"]) if raw.get("fingerprint") else None
+    own = None
+    if raw.get("fingerprint"):
+        own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title))
     group = own or fingerprint(source, metadata, title)
     return ErrorEvent(
         error_id,

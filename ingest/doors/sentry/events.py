@@ -30,7 +30,6 @@ _LONGEST_PARAMETER = 1_000
 _PLACE = re.compile(
     r"%%|%(?:\((?P<percent>\w+)\))?[-+ #0]{0,5}\d{0,3}(?:\.\d{1,3})?[sdifrxXeEgGcau]|\{(?P<brace>\w*)\}"
 )
-_DEFAULT_GROUPING = ("{{ default }}", "{{default}}")
 
 
 def raw_event(event: Any, header_id: Any = None) -> JsonObject:
@@ -184,6 +183,5 @@ def _sdk(event: JsonObject) -> str | None:
 
 
 def _fingerprint(value: Any) -> list[str] | None:
-    """The caller's own; only Sentry's placeholder means that ours is to be used."""
-    parts = [known for part in value if (known := text(part))] if isinstance(value, list) else []
-    return None if not parts or all(part in _DEFAULT_GROUPING for part in parts) else parts
+    """The caller's own."""
+    return [known for part in value if (known := text(part))] if isinstance(value, list) else None

@@ -7,6 +7,7 @@ what the former leader still tries on that session fails. Any number of processe
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
 import structlog
@@ -78,8 +79,9 @@ class Leader:
         url = self._options.database_url.get_secret_value()
         with ExitStack() as stack:
             house = stack.enter_context(connect(url, "housekeeping"))
+            publishing = stack.enter_context(connect(url, "mirror"))
             mirror = Mirror(
-                stack.enter_context(connect(url, "mirror")),
+                publishing,
                 self._options.lake_dir,
                 max_rows=self._options.mirror_max_rows,
                 max_lag_seconds=self._options.mirror_max_lag,
@@ -90,13 +92,13 @@ class Leader:
             composer = Composer(store, self._options.app_url)
             pulse = Pulse(self._session, self._options.evaluate_seconds, composer, desk.wake)
             scheduler = self._scheduler(house, mirror)
+            scheduler.add_listener(partial(self._note_failure, (house, publishing)), EVENT_JOB_ERROR)
             stack.callback(scheduler.shutdown, wait=True)
             scheduler.start()
             pulse.run(stop, self._failed.is_set)
 
     def _scheduler(self, house: Connection, mirror: Mirror) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None})
-        scheduler.add_listener(self._note_failure, EVENT_JOB_ERROR)
         at_once = datetime.now(UTC) + timedelta(seconds=0.1)
         look_every = max(1.0, min(10.0, self._options.mirror_max_lag / 10))
         scheduler.add_job(mirror.tick, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
@@ -106,10 +108,12 @@ class Leader:
         scheduler.add_job(self._keep_house, "interval", args=[house], hours=1, next_run_time=at_once, id="housekeeping")
         return scheduler
 
-    def _note_failure(self, event: JobExecutionEvent) -> None:
-        """A lost session ends the leadership; anything else is tried again at the job's next turn."""
-        log.error("a job failed", job=event.job_id, reason=str(event.exception).splitlines()[0])
-        if isinstance(event.exception, psycopg.OperationalError | psycopg.InterfaceError):
+    def _note_failure(self, sessions: tuple[Connection, ...], event: JobExecutionEvent) -> None:
+        """A lost session ends the leadership; anything else (a lock that wasn't to be had, a full disk) is tried again
+        at the job's next turn."""
+        reason = str(event.exception).splitlines() or [type(event.exception).__name__]
+        log.error("a job failed", job=event.job_id, reason=reason[0])
+        if any(session.closed for session in sessions):
             self._failed.set()
 
     def _beat(self, connection: Connection) -> None:

@@ -1,0 +1,71 @@
+"""The jobs process: what ends a leadership, and what doesn't."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ingest.database import Connection, connect
+from ingest.settings import Settings
+from jobs.scheduler import Leader
+
+PATIENCE = 15.0
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it didn't happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def leading(database_url: str, tmp_path: Path) -> Iterator[Callable[[], threading.Thread]]:
+    stop = threading.Event()
+    options = Settings(database_url=database_url, data_dir=tmp_path)  # type: ignore[arg-type]
+    started: list[threading.Thread] = []
+
+    def lead() -> None:
+        with connect(database_url, "jobs") as session:
+            Leader(session, options, datetime.now(UTC)).work(stop)
+
+    def start() -> threading.Thread:
+        started.append(threading.Thread(target=lead))
+        started[0].start()
+        return started[0]
+
+    yield start
+    stop.set()
+    for thread in started:
+        thread.join()
+
+
+def test_a_partition_that_can_t_be_made_now_doesn_t_end_the_leadership(
+    connection: Connection, database_url: str, leading: Callable[[], threading.Thread]
+) -> None:
+    """A backup holds every table for hours; alerting must go on meanwhile."""
+    for name in connection.execute("select relname from pg_class where relname ~ 'error_metrics_[0-9]{8}$'").fetchall():
+        connection.execute(f"drop table {name[0]}".encode())
+    with connect(database_url, "backup", autocommit=False) as backup:
+        backup.execute("select count(*) from error_metrics")
+        thread = leading()
+        waits = (
+            "select 1 from pg_stat_activity where application_name like '%housekeeping' and wait_event_type = 'Lock'"
+        )
+        until(lambda: connection.execute(waits).fetchone())
+        until(lambda: not connection.execute(waits).fetchone())
+        time.sleep(0.5)
+        assert thread.is_alive()
+
+
+def test_a_lost_session_ends_the_leadership(connection: Connection, leading: Callable[[], threading.Thread]) -> None:
+    thread = leading()
+    until(lambda: connection.execute("select 1 from components where component = 'jobs'").fetchone())
+    connection.execute(
+        """select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name like '%mirror' and datname = current_database()"""
+    )
+    until(lambda: not thread.is_alive())

@@ -1,10 +1,20 @@
 """Migrations and partitions on a real Postgres."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.database import Connection, make_partitions, migrate, migrations, partition_name, system_identifier
+from ingest.database import (
+    Connection,
+    connect,
+    make_partitions,
+    migrate,
+    migrations,
+    partition_name,
+    system_identifier,
+)
 from ingest.exceptions import MigrationFailed
 
 INSERT = """insert into error_metrics (error_id, timestamp, source, error_type, severity, title, fingerprint,
@@ -45,6 +55,44 @@ def test_rows_without_a_partition_are_moved_out_of_the_default_one(connection: C
     assert made == [partition_name("error_metrics", later.date())]
     assert connection.execute("select count(*) from only error_metrics_default").fetchone() == (0,)
     assert connection.execute("select count(*) from error_metrics").fetchone() == (1,)
+
+
+def until_waiting(connection: Connection, sessions: int) -> None:
+    """Until so many others wait for a lock."""
+    waiting = "select count(distinct pid) from pg_locks where not granted"
+    deadline = time.monotonic() + 4
+    while connection.execute(waiting).fetchone() != (sessions,) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_reader_finds_rows_that_are_moved_meanwhile(connection: Connection, database_url: str) -> None:
+    connection.execute(INSERT, {"at": datetime.now(UTC) + timedelta(days=40)})
+    with (
+        connect(database_url, "house") as house,
+        connect(database_url, "reader") as reader,
+        connect(database_url, "holder", autocommit=False) as holder,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        holder.execute("select from only error_metrics_default")
+        making = threads.submit(make_partitions, house, datetime.now(UTC).date())
+        until_waiting(connection, 1)
+        reading = threads.submit(lambda: reader.execute("select count(*) from error_metrics").fetchone())
+        until_waiting(connection, 2)
+        holder.commit()
+        assert len(making.result()) == 1
+        assert reading.result() == (1,)
+
+
+def test_several_processes_make_partitions_at_once(connection: Connection, database_url: str) -> None:
+    later = datetime.now(UTC).date() + timedelta(days=100)
+
+    def make(_: int) -> list[str]:
+        with connect(database_url, "maker") as maker:
+            return make_partitions(maker, later)
+
+    with ThreadPoolExecutor(4) as threads:
+        made = [name for names in threads.map(make, range(4)) for name in names]
+    assert len(made) == len(set(made)) == 8
 
 
 def test_the_cluster_has_a_name(connection: Connection) -> None:

@@ -24,10 +24,19 @@ Connection = psycopg.Connection[TupleRow]
 
 
 def connection_options(application: str) -> dict[str, Any]:
-    """What every connection of ours sets: schema, UTC, a name to recognise it by, and keep-alives, so that
-    a vanished server is noticed."""
+    """What every connection of ours sets: schema, UTC, the form in which times and text are read, a name to recognise
+    it by, and keep-alives from both ends: a vanished server is noticed, and a vanished leader's lock becomes free."""
+    session = {
+        "search_path": SCHEMA,
+        "timezone": "UTC",
+        "datestyle": "ISO",
+        "tcp_keepalives_idle": 10,
+        "tcp_keepalives_interval": 5,
+        "tcp_keepalives_count": 3,
+    }
     return {
-        "options": f"-c search_path={SCHEMA} -c timezone=UTC",
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+        "client_encoding": "utf8",
         "application_name": f"meshhook-errors {application}",
         "connect_timeout": 10,
         "keepalives_idle": 10,

@@ -95,5 +95,16 @@ def test_several_processes_make_partitions_at_once(connection: Connection, datab
     assert len(made) == len(set(made)) == 8
 
 
+def test_a_database_s_own_customs_don_t_reach_us(connection: Connection, database_url: str) -> None:
+    """The mirror reads times as text."""
+    name = connection.info.dbname
+    connection.execute(f"alter database {name} set datestyle to 'SQL, DMY'".encode())
+    connection.execute(f"alter database {name} set client_encoding to 'LATIN1'".encode())
+    with connect(database_url, "another") as another:
+        moment = another.execute("select '2026-11-24 01:02:03+01'::timestamptz::text").fetchone()
+        assert moment == ("2026-11-24 00:02:03+00",)
+        assert another.execute("show client_encoding").fetchone() == ("UTF8",)
+
+
 def test_the_cluster_has_a_name(connection: Connection) -> None:
     assert system_identifier(connection) == system_identifier(connection) != ""

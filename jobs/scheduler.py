@@ -32,6 +32,7 @@ _LOCK = 0x6D65_7368_0002
 _BEAT_SECONDS = 5
 _STANDBY_SECONDS = 2.0
 _MOST_BACK_OFF = 15.0
+_MOST_SILENCE_SECONDS = 120  # far more than any pause between two statements of a healthy leader
 
 log = structlog.get_logger("jobs")
 
@@ -45,6 +46,7 @@ def run(stop: threading.Event) -> None:
         try:
             with connect(options.database_url.get_secret_value(), "jobs") as session:
                 back_off = 1.0
+                _limit_silence(session)
                 _lead_or_stand_by(session, options, started_at, stop)
         except (psycopg.Error, StoreUnavailable) as error:
             log.warning("Postgres is away, the work waits", reason=str(error).splitlines()[0], seconds=back_off)
@@ -65,6 +67,11 @@ def _lead_or_stand_by(session: Connection, options: Settings, started_at: dateti
         stop.wait(_STANDBY_SECONDS)
 
 
+def _limit_silence(session: Connection) -> None:
+    """Let Postgres end the session, and free its lock, when this process is frozen: its kernel keeps the connection."""
+    session.execute(_SQL["limit_silence"], {"seconds": f"{_MOST_SILENCE_SECONDS}s"})
+
+
 class Leader:
     """All scheduled work, for as long as the session lives."""
 
@@ -80,6 +87,7 @@ class Leader:
         with ExitStack() as stack:
             house = stack.enter_context(connect(url, "housekeeping"))
             publishing = stack.enter_context(connect(url, "mirror"))
+            _limit_silence(publishing)
             mirror = Mirror(
                 publishing,
                 self._options.lake_dir,

@@ -1,5 +1,9 @@
 """The jobs process: what ends a leadership, and what doesn't."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,3 +73,22 @@ def test_a_lost_session_ends_the_leadership(connection: Connection, leading: Cal
         where application_name like '%mirror' and datname = current_database()"""
     )
     until(lambda: not thread.is_alive())
+
+
+def test_a_frozen_leader_loses_its_locks(connection: Connection, database_url: str, tmp_path: Path) -> None:
+    script = """import threading
+from jobs import scheduler
+scheduler._MOST_SILENCE_SECONDS = 3
+scheduler.run(threading.Event())"""
+    environment = os.environ | {"DATABASE_URL": database_url, "MESHHOOK_ERRORS_DATA_DIR": str(tmp_path)}
+    held = """select count(*) from pg_locks
+        where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"""
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    try:
+        until(lambda: connection.execute("select 1 from components where component = 'jobs'").fetchone())
+        assert connection.execute(held).fetchone() == (2,)
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: connection.execute(held).fetchone() == (0,))
+    finally:
+        process.kill()
+        process.wait()

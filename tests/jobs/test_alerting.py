@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from analytics.alert_store import create_channel, create_rule, delete_rule, list_rules, update_rule
+from analytics.lake import Part, day_dir
 from analytics.rules import ChannelDraft, RuleDraft
 from analytics.store import Store
 from ingest.database import Connection, connect
@@ -209,3 +210,17 @@ def test_the_message_is_json_that_names_its_scope(
     told = json.loads(row[0])
     assert told["scope"] == {"source": ["worker"], "error_type": ["execution"]}
     assert "source=worker&error_type=execution" in told["links"]["history"]
+
+
+def test_a_breach_is_told_also_where_the_lake_can_t_be_read(
+    connection: Connection, composer: Composer, channels: list[Any], lake_dir: Path
+) -> None:
+    """A long window's details come from the lake."""
+    torn = day_dir(lake_dir, "errors", now().date()) / Part.name(0, 1, 1, 1)
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(b"torn")
+    rule(connection, channels, window_seconds=86_400)
+    watch = Watch(connection, composer)
+    breach(connection)
+    assert watch.tick() == 1
+    assert len(outbox(connection)) == 2

@@ -44,6 +44,7 @@ class Pulse:
         """
         for channel in (ROWS, RULES, OUTBOX):
             self._connection.execute(f"listen {channel}".encode())
+        self._tally.catch_up(stop)
         self._evaluator.load(datetime.now(UTC))
         self.tick()
         while not stop.is_set() and not should_stop():

@@ -21,20 +21,28 @@ OUTBOX = "meshhook_errors_outbox"
 
 _GATHER_SECONDS = 0.1
 _LOOK_UP_SECONDS = 0.25  # how soon a request to stop is noticed
+_BEAT_SECONDS = 5.0
 
 
 class Pulse:
     """Runs on the leader's connection, in one thread."""
 
     def __init__(
-        self, connection: Connection, evaluate_seconds: float, composer: Composer, wake_delivery: Callable[[], None]
+        self,
+        connection: Connection,
+        evaluate_seconds: float,
+        composer: Composer,
+        wake_delivery: Callable[[], None],
+        give_sign_of_life: Callable[[], None],
     ) -> None:
+        self._give_sign_of_life = give_sign_of_life
         self._connection = connection
         self._evaluate_seconds = evaluate_seconds
         self._wake_delivery = wake_delivery
         self._tally = Tally(connection)
         self._evaluator = Evaluator(connection, composer)
         self._last_tick = 0.0
+        self._last_beat = float("-inf")
         self._rules_changed = False
 
     def run(self, stop: threading.Event, should_stop: Callable[[], bool]) -> None:
@@ -44,10 +52,14 @@ class Pulse:
         """
         for channel in (ROWS, RULES, OUTBOX):
             self._connection.execute(f"listen {channel}".encode())
+        self._give_sign_of_life()
         self._tally.catch_up(stop)
         self._evaluator.load(datetime.now(UTC))
         self.tick()
         while not stop.is_set() and not should_stop():
+            if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
+                self._last_beat = time.monotonic()
+                self._give_sign_of_life()
             if self._wait_for_news() or time.monotonic() - self._last_tick >= self._evaluate_seconds:
                 pause = self._last_tick + _GATHER_SECONDS - time.monotonic()
                 if pause > 0:

@@ -29,7 +29,6 @@ from jobs.pulse import Pulse
 
 _SQL = load_statements(__file__)
 _LOCK = 0x6D65_7368_0002
-_BEAT_SECONDS = 5
 _STANDBY_SECONDS = 2.0
 _MOST_BACK_OFF = 15.0
 _MOST_SILENCE_SECONDS = 120  # far more than any pause between two statements of a healthy leader
@@ -98,7 +97,7 @@ class Leader:
             store = Store(url, self._options.lake_dir, application="alerting", max_connections=2)
             stack.callback(store.close)
             composer = Composer(store, self._options.app_url)
-            pulse = Pulse(self._session, self._options.evaluate_seconds, composer, desk.wake)
+            pulse = Pulse(self._session, self._options.evaluate_seconds, composer, desk.wake, self._beat)
             scheduler = self._scheduler(house, mirror)
             scheduler.add_listener(partial(self._note_failure, (house, publishing)), EVENT_JOB_ERROR)
             stack.callback(scheduler.shutdown, wait=True)
@@ -110,9 +109,6 @@ class Leader:
         at_once = datetime.now(UTC) + timedelta(seconds=0.1)
         look_every = max(1.0, min(10.0, self._options.mirror_max_lag / 10))
         scheduler.add_job(mirror.tick, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
-        scheduler.add_job(
-            self._beat, "interval", args=[house], seconds=_BEAT_SECONDS, next_run_time=at_once, id="heartbeat"
-        )
         scheduler.add_job(self._keep_house, "interval", args=[house], hours=1, next_run_time=at_once, id="housekeeping")
         return scheduler
 
@@ -124,8 +120,8 @@ class Leader:
         if any(session.closed for session in sessions):
             self._failed.set()
 
-    def _beat(self, connection: Connection) -> None:
-        beat(connection, "jobs", instance_name(), self._started_at, {"role": "leader"})
+    def _beat(self) -> None:
+        beat(self._session, "jobs", instance_name(), self._started_at, {"role": "leader"})
 
     def _keep_house(self, connection: Connection) -> None:
         options = self._options

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from ingest.database import Connection, connect
+import jobs.pulse
+from ingest.database import Connection, connect, partition_name
 from ingest.settings import Settings
 from jobs.scheduler import Leader
 
 PATIENCE = 15.0
+HOUSE_WAITS = """select 1 from pg_stat_activity
+    where application_name like '%housekeeping' and wait_event_type = 'Lock'"""
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -56,13 +59,29 @@ def test_a_partition_that_can_t_be_made_now_doesn_t_end_the_leadership(
     with connect(database_url, "backup", autocommit=False) as backup:
         backup.execute("select count(*) from error_metrics")
         thread = leading()
-        waits = (
-            "select 1 from pg_stat_activity where application_name like '%housekeeping' and wait_event_type = 'Lock'"
-        )
-        until(lambda: connection.execute(waits).fetchone())
-        until(lambda: not connection.execute(waits).fetchone())
+        until(lambda: connection.execute(HOUSE_WAITS).fetchone())
+        until(lambda: not connection.execute(HOUSE_WAITS).fetchone())
         time.sleep(0.5)
         assert thread.is_alive()
+
+
+def test_it_shows_signs_of_life_while_housekeeping_waits(
+    connection: Connection,
+    database_url: str,
+    leading: Callable[[], threading.Thread],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs.pulse, "_BEAT_SECONDS", 0.1, raising=False)
+    day = partition_name("error_metrics", datetime.now(UTC).date())
+    connection.execute(f"drop table {day}".encode())
+    with connect(database_url, "backup", autocommit=False) as backup:
+        backup.execute("select count(*) from error_metrics")
+        leading()
+        until(lambda: connection.execute(HOUSE_WAITS).fetchone())
+        seen = "select seen_at from components where component = 'jobs' and seen_at > %s"
+        moment = datetime.now(UTC)
+        until(lambda: connection.execute(seen, [moment]).fetchone())
+        assert connection.execute(HOUSE_WAITS).fetchone()
 
 
 def test_a_lost_session_ends_the_leadership(connection: Connection, leading: Callable[[], threading.Thread]) -> None:

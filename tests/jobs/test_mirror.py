@@ -1,6 +1,7 @@
 """The mirror: every committed row stands in the lake exactly once, whatever happens on the way."""
 
 import errno
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -14,7 +15,7 @@ from ingest.database import Connection, connect
 from jobs import mirror as mirror_module
 from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, PublishFailed
 from jobs.mirror import Mirror
-from jobs.publishing import open_new
+from jobs.publishing import open_new, publish
 from jobs.ranges import read_range
 from tests.seeding import insert_error, insert_many, insert_report, now
 
@@ -200,6 +201,32 @@ def test_a_frozen_mirror_that_wakes_up_adds_nothing(connection: Connection, data
         frozen._publish("errors", *claimed[:2], read_range(session, "errors", *claimed[:2]))
     assert sorted(lake_dir.glob("**/*.parquet")) == before
     assert lake_ids(lake_dir) == postgres_ids(connection)
+
+
+def test_two_publishers_with_one_process_number_don_t_share_a_file(tmp_path: Path) -> None:
+    """As in containers: a frozen mirror and its successor both write a part of the same name."""
+    path = tmp_path / "part.parquet"
+
+    def successor(file: IO[bytes]) -> None:
+        file.write(b"whole")
+
+    def frozen(file: IO[bytes]) -> None:
+        file.write(b"wh")
+        file.flush()
+        assert publish(path, successor)
+        file.write(b"ole, and more")
+
+    assert not publish(path, frozen)
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_predecessor_left_beside_is_removed(connection: Connection, lake_dir: Path) -> None:
+    left = lake_dir / "errors" / "day=2026-11-24" / f".part-1of1.parquet.{os.getpid()}.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    mirror(connection, lake_dir)
+    assert not left.exists()
 
 
 def test_another_database_s_lake_is_refused(connection: Connection, lake_dir: Path) -> None:

@@ -68,6 +68,7 @@ class Mirror:
         self._max_rows = max_rows
         self._max_lag = max_lag_seconds
         self._opener = opener
+        self._stopping = False
         locked = connection.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
         if locked != (True,):
             raise LeadershipLost("Another session is the mirror.")
@@ -78,9 +79,13 @@ class Mirror:
         """Publish what is due, or `everything` that can be. Raises ClusterChanged, LakeMismatch, PublishFailed."""
         published: list[Published] = []
         for dataset in DATASETS:
-            while (done := self._step(dataset, everything=everything)) is not None:
+            while not self._stopping and (done := self._step(dataset, everything=everything)) is not None:
                 published.append(done)
         return published
+
+    def stop(self) -> None:
+        """End a tick after the range that it is at; from any thread."""
+        self._stopping = True
 
     def _step(self, dataset: Dataset, *, everything: bool) -> Published | None:
         listing = list_parts(self._lake_dir, dataset)

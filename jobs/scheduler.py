@@ -101,6 +101,7 @@ class Leader:
             scheduler = self._scheduler(house, mirror)
             scheduler.add_listener(partial(self._note_failure, (house, publishing)), EVENT_JOB_ERROR)
             stack.callback(scheduler.shutdown, wait=True)
+            stack.callback(mirror.stop)
             scheduler.start()
             pulse.run(stop, self._failed.is_set)
 

@@ -178,6 +178,17 @@ def test_a_range_is_no_larger_than_memory_allows(
     assert lake_ids(lake_dir) == postgres_ids(connection)
 
 
+def test_a_stop_doesn_t_wait_for_a_whole_backlog(connection: Connection, lake_dir: Path) -> None:
+    def stopping(path: Path) -> IO[bytes]:
+        job.stop()
+        return open_new(path)
+
+    job = mirror(connection, lake_dir, max_rows=10, opener=stopping)
+    for _ in range(5):
+        insert_many(connection, 10)
+    assert [done.rows for done in job.tick(everything=True)] == [10]
+
+
 def test_there_is_one_mirror_at_a_time(connection: Connection, database_url: str, lake_dir: Path) -> None:
     mirror(connection, lake_dir)
     with connect(database_url, "second") as second, pytest.raises(LeadershipLost):

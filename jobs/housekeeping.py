@@ -29,15 +29,27 @@ def keep_house(
     except psycopg.errors.LockNotAvailable:
         log.warning("a long transaction stands in the way of new partitions, the next turn tries again")
     dropped = _drop_partitions(connection, lake_dir, today - timedelta(days=postgres_days))
-    limits = {"oldest": _midnight(today, counts_days), "oldest_id": _midnight(today, postgres_days)}
+    # Ids are known for as long as their rows are here: a day that stays keeps its own.
+    oldest_day = min([today - timedelta(days=postgres_days), *_partition_days(connection)])
+    limits = {"oldest": _midnight(today - timedelta(days=counts_days)), "oldest_id": _midnight(oldest_day)}
     for name, statement in _SQL.items():
         if name.startswith("forget_"):
             connection.execute(statement, limits)
     return dropped
 
 
-def _midnight(today: date, days_ago: int) -> datetime:
-    return datetime.combine(today - timedelta(days=days_ago), datetime.min.time(), tzinfo=UTC)
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), tzinfo=UTC)
+
+
+def _partition_days(connection: Connection) -> list[date]:
+    names = [name for fact in _FACT.values() for name in partitions(connection, fact)]
+    return [day for name in names if (day := _day_of(name)) is not None]
+
+
+def _day_of(partition: str) -> date | None:
+    match = _PARTITION_DAY.search(partition)
+    return match and datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC).date()
 
 
 def _drop_partitions(connection: Connection, lake_dir: Path, oldest_kept: date) -> list[str]:
@@ -45,8 +57,8 @@ def _drop_partitions(connection: Connection, lake_dir: Path, oldest_kept: date) 
     for dataset in DATASETS:
         watermark = _published_to(connection, lake_dir, dataset)
         for name in partitions(connection, _FACT[dataset]):
-            match = _PARTITION_DAY.search(name)
-            if match is None or datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC).date() >= oldest_kept:
+            day = _day_of(name)
+            if day is None or day >= oldest_kept:
                 continue
             if not _is_published(connection, name, watermark):
                 log.warning("an old partition isn't in the lake yet and stays", partition=name)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from analytics.events import error_by_id
 from analytics.lake import Part, list_parts
+from analytics.store import Store
 from ingest.database import Connection, connect, partition_name
 from jobs.housekeeping import keep_house
 from jobs.mirror import Mirror
@@ -60,3 +62,19 @@ def test_another_database_s_lake_is_no_reason_to_drop(folded: Connection, lake_d
     theirs.mkdir(parents=True)
     (theirs / Part.name(0, part.end + 1_000_000, 1, 1)).write_bytes(part.path.read_bytes())
     assert OLD not in keep(folded, lake_dir / "theirs")
+
+
+def test_ids_are_known_for_as_long_as_their_rows_are_kept(
+    folded: Connection, database_url: str, lake_dir: Path
+) -> None:
+    """An unpublished day stays: its errors can be read by id, and a resend is a duplicate."""
+    store = Store(database_url, lake_dir)
+    known = folded.execute("select error_id from error_ids").fetchone()
+    assert known is not None
+    keep(folded, lake_dir)
+    assert error_by_id(store, known[0]) is not None
+    publish(folded, lake_dir)
+    keep(folded, lake_dir)
+    assert folded.execute("select count(*) from error_ids").fetchone() == (0,)
+    assert error_by_id(store, known[0]) is not None
+    store.close()

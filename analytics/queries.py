@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import duckdb
 import polars as pl
 
 from analytics.exceptions import BadRequest
@@ -23,6 +24,7 @@ from analytics.narrowing import (
     postgres_clause,
 )
 from analytics.store import Store
+from ingest.exceptions import StoreUnavailable
 from ingest.models import SEVERITIES
 from ingest.statements import load_statements
 
@@ -83,7 +85,12 @@ def whole_buckets(start: datetime, end: datetime, interval_seconds: int) -> tupl
     last = -((_EPOCH - end) // size)
     if last - first > MOST_BUCKETS:
         raise BadRequest(f"That are {last - first} buckets, more than {MOST_BUCKETS}. Choose a longer interval.")
-    return _EPOCH + first * size, _EPOCH + last * size
+    try:
+        return _EPOCH + first * size, _EPOCH + last * size
+    except OverflowError:
+        raise BadRequest(
+            "In whole intervals the range leaves the years 1 to 9999. Choose a shorter interval."
+        ) from None
 
 
 def _is_live(start: datetime, end: datetime) -> bool:
@@ -130,8 +137,9 @@ def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema:
 def _duckdb(store: Store, statement: bytes, values: Mapping[str, Any]) -> pl.DataFrame:
     cursor = store.lake()
     try:
-        frame: pl.DataFrame = cursor.sql(statement.decode(), params=dict(values)).pl()
-        return frame
+        return pl.DataFrame(cursor.sql(statement.decode(), params=dict(values)).pl())
+    except duckdb.Error as error:
+        raise StoreUnavailable(f"The lake can't be read at the moment: {type(error).__name__}.") from error
     finally:
         cursor.close()
 

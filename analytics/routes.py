@@ -59,7 +59,9 @@ def asked_filters(
     project_id: Annotated[list[UUID] | None, Query()] = None,
     fingerprint: Annotated[list[str] | None, Query()] = None,
 ) -> Filters:
-    """A parameter may be repeated: any of its values is accepted."""
+    """A parameter may be repeated: any of its values is accepted. Raises BadRequest."""
+    if any("\0" in value for values in (source, error_type, severity, fingerprint) for value in values or ()):
+        raise BadRequest("A filter's value can't contain a NUL character.")
     return Filters(
         tuple(source or ()),
         tuple(error_type or ()),
@@ -135,8 +137,11 @@ def interval_seconds(interval: str) -> int:
 
 
 def _range(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    last = (end or now).astimezone(UTC)
-    return (start or last - DEFAULT_RANGE).astimezone(UTC), last
+    try:
+        last = (end or now).astimezone(UTC)
+        return (start or last - DEFAULT_RANGE).astimezone(UTC), last
+    except OverflowError:
+        raise BadRequest("The range begins or ends outside the years 1 to 9999.") from None
 
 
 def _cursor(event: dict[str, Any]) -> str:
@@ -149,5 +154,5 @@ def _position(cursor: str) -> tuple[datetime, UUID]:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         moment, error_id = text.split("|")
         return datetime.fromisoformat(moment).astimezone(UTC), UUID(error_id)
-    except (ValueError, binascii.Error):
+    except (ValueError, OverflowError, binascii.Error):
         raise BadRequest("This cursor isn't one of ours. Start again without a cursor.") from None

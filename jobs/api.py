@@ -18,6 +18,7 @@ from analytics.exceptions import BadRequest, Conflict, NotFound
 from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
+from ingest.database import connect
 from ingest.doors import error_events, executions, sentry
 from ingest.doors.corridor import Corridor
 from ingest.doors.gate import Gate
@@ -80,7 +81,8 @@ async def _keep_beating(app: FastAPI) -> None:
 def _beat_once(app: FastAPI, started_at: datetime) -> None:
     oldest = app.state.spool.oldest()
     detail = {"spooled_since": None if oldest is None else datetime.fromtimestamp(oldest, UTC).isoformat()}
-    with app.state.store.connection() as connection:
+    # A connection of its own: slow questions that use up the pool must not look like a dead API, which freezes alerts.
+    with connect(app.state.options.database_url.get_secret_value(), "heartbeat") as connection:
         beat(connection, "api", instance_name(app.state.options.api_port), started_at, detail)
 
 

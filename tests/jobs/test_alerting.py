@@ -298,7 +298,7 @@ def test_slow_details_hold_back_few_alerts(
         rule(connection, channels[:1], name=str(number))
     watch = Watch(connection, composer)
     breach(connection)
-    began = time.monotonic()
     assert watch.tick() == 12
-    assert time.monotonic() - began < 2
-    assert len(outbox(connection)) == 12
+    told = [row[0] for row in connection.execute("select message -> 'top_groups' from notifications")]
+    assert len(told) == 12
+    assert 1 <= sum(map(bool, told)) < 6

@@ -1,5 +1,6 @@
 """The reading half of the API on a real database."""
 
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,8 @@ from jobs.mirror import Mirror
 from jobs.tally import Tally
 from tests.apis import Api
 from tests.seeding import insert_many, insert_report
+
+CURSOR_OF_YEAR_ZERO = urlsafe_b64encode(b"0001-01-01T00:00:00+14:00|00000000-0000-0000-0000-000000000000").decode()
 
 # Reading --------------------------------------------------------------------------------------
 
@@ -93,6 +96,17 @@ def test_events_are_complete_while_a_part_is_published(api: Api, options: Settin
     assert seen == sorted(seen, reverse=True)
 
 
+def test_a_lake_that_cant_be_read_is_no_crash(api: Api, options: Settings, connection: Connection) -> None:
+    insert_many(connection, 10)
+    publish(options)
+    for part in options.lake_dir.glob("errors/*/*.parquet"):
+        part.write_bytes(b"torn")
+    for path in ("/api/error-metrics", "/api/error-events"):
+        answer = api.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert "lake can't be read" in answer.json()["detail"]
+
+
 def test_an_event_is_found_in_postgres_and_in_the_lake(api: Api, options: Settings, connection: Connection) -> None:
     error_id = str(uuid4())
     api.send({"error_id": error_id, "message": "where is it", "metadata": {"tags": {"a": "b"}}})
@@ -114,7 +128,12 @@ def test_an_event_is_found_in_postgres_and_in_the_lake(api: Api, options: Settin
         ("/api/error-metrics", {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "after its start"),
         ("/api/error-metrics", {"group_by": "title"}, "group_by must be one of"),
         ("/api/error-metrics", {"start": "yesterday"}, "start"),
+        ("/api/error-metrics", {"end": "0001-01-01T00:00:00Z"}, "outside the years"),
+        ("/api/error-metrics", {"interval": "1000d", "start": "0001-01-01T00:00:00Z"}, "leaves the years"),
+        ("/api/error-metrics", {"source": "\0"}, "NUL"),
+        ("/api/error-events", {"fingerprint": "a\0"}, "NUL"),
         ("/api/error-events", {"cursor": "nonsense"}, "isn't one of ours"),
+        ("/api/error-events", {"cursor": CURSOR_OF_YEAR_ZERO}, "isn't one of ours"),
         ("/api/error-events", {"limit": 100_000}, "limit"),
         ("/api/error-events", {"workflow_id": "nope"}, "workflow_id"),
     ],

@@ -15,7 +15,6 @@ import pytest
 
 from tests.end_to_end.running import Running, running, until
 
-
 pytestmark = pytest.mark.timeout(400)  # a disk that others use too makes many small parts slow
 
 

@@ -72,6 +72,8 @@ def _write(connection: Connection, statement: str, draft: RuleDraft, more: dict[
             connection.execute(_SQL["tell_evaluator"])
     except psycopg.errors.UniqueViolation:
         raise Conflict(f"There is a rule named {draft.name!r} already. Choose another name.") from None
+    except psycopg.DataError as error:
+        raise _unstorable(error) from None
     if row is None:
         raise NotFound("No alert rule has this id.")
     return UUID(str(row[0]))
@@ -104,6 +106,8 @@ def create_channel(connection: Connection, draft: ChannelDraft, vault: Vault) ->
         row = connection.execute(_SQL["create_channel"], values).fetchone()
     except psycopg.errors.UniqueViolation:
         raise Conflict(f"There is a channel named {draft.name!r} already. Choose another name.") from None
+    except psycopg.DataError as error:
+        raise _unstorable(error) from None
     assert row is not None
     return _channel(row)
 
@@ -130,6 +134,10 @@ def get_alert(connection: Connection, alert_id: UUID) -> dict[str, Any]:
     if not found:
         raise NotFound("No alert has this id.")
     return found[0] | {"notifications": _dicts(connection, "notifications", {"id": alert_id})}
+
+
+def _unstorable(error: psycopg.DataError) -> BadRequest:
+    return BadRequest(f"A value can't be stored: {str(error).splitlines()[0]}.")
 
 
 def _channel(row: Sequence[Any]) -> Channel:

@@ -10,7 +10,8 @@
           └──────────────────────────────────────┘
               below for `keep_firing`: resolved
 
-Stale counts, an unknown rate (unless the rule says otherwise) and a clock that runs backwards freeze the state.
+Stale counts and an unknown rate (unless the rule says otherwise) freeze the state; so does a clock that runs backwards,
+for that one evaluation.
 
 The window is made of whole 10-second buckets, the current one included: it covers between `window - 10 s` and `window`
 of time. So a value may be a moment too small, and is never too large.
@@ -115,7 +116,7 @@ def evaluate(rule: RuleDraft, state: RuleState, counts: WindowCounts, now: datet
     """Decide. Deterministic: the clock comes in as `now`."""
     value = signal_value(rule, counts)
     if now < state.evaluated_at:
-        return Decision(state, None, value, Reason.CLOCK)
+        return Decision(_set_back(state, now), None, value, Reason.CLOCK)
     seen = replace(state, evaluated_at=now)
     if now - counts.complete_to > STALE_AFTER:
         return Decision(seen, None, value, Reason.STALE)
@@ -127,6 +128,12 @@ def evaluate(rule: RuleDraft, state: RuleState, counts: WindowCounts, now: datet
     if value >= rule.threshold:
         return _breach(rule, seen, value, now)
     return _below(rule, seen, value, now)
+
+
+def _set_back(state: RuleState, now: datetime) -> RuleState:
+    """The state by the clock as it is now: one that was ahead for a moment must not freeze it until it is caught up."""
+    below_since = None if state.below_since is None else min(state.below_since, now)
+    return replace(state, evaluated_at=now, since=min(state.since, now), below_since=below_since)
 
 
 def _breach(rule: RuleDraft, state: RuleState, value: float | None, now: datetime) -> Decision:

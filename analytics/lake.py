@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -119,6 +120,9 @@ def day_dir(lake_dir: Path, dataset: Dataset, day: date) -> Path:
 def list_parts(lake_dir: Path, dataset: Dataset) -> Listing:
     """Read the names of a dataset's parts. Files that aren't parts are ignored here; `verify` reports them."""
     parts = sorted(_parts(lake_dir, dataset))
+    # Folders are read one after the other: a range may have appeared behind our back, and a later one before us.
+    while not _is_whole(parts) and (again := sorted(_parts(lake_dir, dataset))) != parts:
+        parts = again
     if not parts:
         return Listing((), 0)
     start, end = parts[-1].start, parts[-1].end
@@ -126,6 +130,17 @@ def list_parts(lake_dir: Path, dataset: Dataset) -> Listing:
     if len(newest) == newest[0].of:
         return Listing(tuple(parts), end)
     return Listing(tuple(part for part in parts if part.start != start), start, tuple(newest))
+
+
+def _is_whole(parts: list[Part]) -> bool:
+    """Whether ranges follow each other without a gap, and all but the newest have all their parts."""
+    end = 0
+    for (start, stop), members in groupby(parts, key=lambda part: (part.start, part.end)):
+        found = list(members)
+        if start != end or (len(found) != found[0].of and found[-1] is not parts[-1]):
+            return False
+        end = stop
+    return True
 
 
 def _parts(lake_dir: Path, dataset: Dataset) -> Iterator[Part]:

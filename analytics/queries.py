@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import duckdb
 import polars as pl
 
 from analytics.exceptions import BadRequest
@@ -23,6 +24,7 @@ from analytics.narrowing import (
     postgres_clause,
 )
 from analytics.store import Store
+from ingest.exceptions import StoreUnavailable
 from ingest.models import SEVERITIES
 from ingest.statements import load_statements
 
@@ -136,8 +138,9 @@ def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema:
 def _duckdb(store: Store, statement: bytes, values: Mapping[str, Any]) -> pl.DataFrame:
     cursor = store.lake()
     try:
-        frame: pl.DataFrame = cursor.sql(statement.decode(), params=dict(values)).pl()
-        return frame
+        return pl.DataFrame(cursor.sql(statement.decode(), params=dict(values)).pl())
+    except duckdb.Error as error:
+        raise StoreUnavailable(f"The lake can't be read at the moment: {type(error).__name__}.") from error
     finally:
         cursor.close()
 

@@ -188,13 +188,13 @@ def missing_for(kind: str, options: Settings) -> str | None:
 
 def _is_safe_url(url: str) -> bool:
     """https, or http to this machine (a relay, a test)."""
-    if any(character.isspace() for character in url):
-        return False
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        parts.port  # noqa: B018 - raises for one that can't be
+        has_port = parts.port != 0  # asking for it raises for one that is none
     except ValueError:
+        return False
+    if not has_port or not url.isascii() or not url.isprintable() or " " in url:
         return False
     if parts.scheme == "https" and host:
         return True

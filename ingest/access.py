@@ -1,4 +1,4 @@
-"""Who may do what over HTTP: the role of an API key, remembered for some seconds.
+"""Who may do what over HTTP: what an API key grants and which project a number names, remembered for some seconds.
 
 A key that was good stays good while Postgres is away, so that capture goes on; an unknown one can't be checked then.
 """
@@ -7,6 +7,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 import psycopg
 import structlog
@@ -14,64 +16,126 @@ import structlog
 from ingest.database import Connection, connect
 from ingest.doors.problems import Problem
 from ingest.exceptions import StoreUnavailable
-from ingest.keys import find_role
+from ingest.keys import Grant, Role, find_grant
+from ingest.projects import Project, UnknownProject, find_project, project_of
 
-Role = str
 _FRESH_SECONDS = 10.0
+_PATIENCE_SECONDS = 2.0
 _MOST_REMEMBERED = 10_000
 # What each role may do beside its own name.
-_GRANTS = {"ingest": {"ingest"}, "read": {"read"}, "admin": {"ingest", "read", "admin"}}
+_GRANTS: dict[str, set[str]] = {"ingest": {"ingest"}, "read": {"read"}, "admin": {"ingest", "read", "admin"}}
 
 log = structlog.get_logger("access")
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class _Memory(Generic[_Key, _Value]):
+    """Answers of the database, asked for again after some seconds; an old one is better than none while it is away."""
+
+    def __init__(self, ask: Callable[[_Key], _Value | None], clock: Callable[[], float], looker: Executor) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._looker = looker
+        self._known: dict[_Key, tuple[_Value | None, float]] = {}
+        self._looking_up = threading.Lock()
+
+    async def get(self, key: _Key) -> _Value | None:
+        """The answer, without blocking. Raises Problem 503 where none is known and the database is away or hangs."""
+        known = self._known.get(key)
+        if known is not None and known[1] >= self._clock():
+            return known[0]
+        looking_up = asyncio.get_running_loop().run_in_executor(self._looker, self.look_up, key)
+        try:
+            return await asyncio.wait_for(looking_up, _PATIENCE_SECONDS)
+        except TimeoutError:
+            return self._recall(key)
+
+    def look_up(self, key: _Key) -> _Value | None:
+        """The same for a caller that may block."""
+        with self._looking_up:
+            value, fresh_until = self._known.get(key, (None, 0.0))
+            if fresh_until >= self._clock():
+                return value
+            try:
+                value = self._ask(key)
+            except (StoreUnavailable, psycopg.Error):
+                return self._recall(key)
+            if len(self._known) >= _MOST_REMEMBERED:
+                # Whoever tries keys must not make us forget the good ones: they are needed while Postgres is away.
+                self._known = {known: found for known, found in self._known.items() if found[0] is not None}
+            self._known[key] = (value, self._clock() + _FRESH_SECONDS)
+            return value
+
+    def _recall(self, key: _Key) -> _Value:
+        """What was known last, for another while."""
+        value, _ = self._known.get(key, (None, 0.0))
+        if value is None:
+            raise Problem(503, "Keys can't be checked: Postgres is away.", {"Retry-After": "2"})
+        self._known[key] = (value, self._clock() + _FRESH_SECONDS)
+        return value
 
 
 class Access:
-    """Checks keys. Safe for many threads."""
+    """Checks keys and projects. Safe for many threads."""
 
     def __init__(self, database_url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = database_url
-        self._clock = clock
-        self._known: dict[str, tuple[Role | None, float]] = {}
         self._connection: Connection | None = None
-        self._looking_up = threading.Lock()
+        self._connecting = threading.Lock()
+        # A thread of its own: where Postgres hangs, those of asyncio must stay free for the spool.
+        looker = ThreadPoolExecutor(1, "access")
+        self._grants = _Memory(self._find_grant, clock, looker)
+        self._projects = _Memory(self._find_project, clock, looker)
 
-    async def require(self, key: str | None, wanted: Role) -> None:
+    async def require(self, key: str | None, wanted: Role) -> Grant:
         """Raises Problem: 401 without a valid key, 403 with one of another role, 503 when it can't be checked."""
         if key is None:
             raise _unauthorised("Send a key: Authorization: Bearer mh_…")
-        remembered = self._known.get(key)
-        if remembered is None or remembered[1] < self._clock():
-            role = await asyncio.to_thread(self._look_up, key)
-        else:
-            role = remembered[0]
-        _check(role, wanted)
+        return _checked(await self._grants.get(key), wanted)
 
-    def require_now(self, key: str | None, wanted: Role) -> None:
+    def require_now(self, key: str | None, wanted: Role) -> Grant:
         """The same for a caller that may block."""
         if key is None:
             raise _unauthorised("Send a key: Authorization: Bearer mh_…")
-        _check(self._look_up(key), wanted)
+        return _checked(self._grants.look_up(key), wanted)
 
-    def _look_up(self, key: str) -> Role | None:
-        with self._looking_up:
-            role, fresh_until = self._known.get(key, (None, 0.0))
-            if fresh_until >= self._clock():
-                return role
+    async def project(self, grant: Grant, reference: str | None) -> Project | None:
+        """The project that a request is about: the one it names, else the key's own. Raises Problem: 404 for a number
+        that none has, 403 for one that isn't the key's."""
+        if reference is None:
+            return grant.project
+        try:
+            named = project_of(reference)
+        except UnknownProject as error:
+            raise Problem(404, str(error)) from None
+        if isinstance(named, int):
+            found = await self._projects.get(named)
+            if found is None:
+                raise Problem(404, str(UnknownProject(reference)))
+            named = found
+        if grant.project is not None and grant.project.id != named.id:
+            raise Problem(403, f"This key belongs to project {grant.project.reference} and takes nothing for another.")
+        return named
+
+    def _find_grant(self, key: str) -> Grant | None:
+        return self._asked(lambda connection: find_grant(connection, key))
+
+    def _find_project(self, number: int) -> Project | None:
+        try:
+            return self._asked(lambda connection: find_project(connection, number))
+        except UnknownProject:
+            return None
+
+    def _asked(self, question: Callable[[Connection], _Value]) -> _Value:
+        with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = connect(self._url, "access")
             try:
-                role = self._ask(key)
-            except (StoreUnavailable, psycopg.Error) as error:
-                self._connection = None
-                if role is None:
-                    raise Problem(503, "Keys can't be checked: Postgres is away.", {"Retry-After": "2"}) from error
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            self._known[key] = (role, self._clock() + _FRESH_SECONDS)
-            return role
-
-    def _ask(self, key: str) -> Role | None:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url, "access")
-        return find_role(self._connection, key)
+                return question(self._connection)
+            except psycopg.Error:
+                self._connection.close()
+                raise
 
 
 def bearer(header: str | None) -> str | None:
@@ -82,11 +146,12 @@ def bearer(header: str | None) -> str | None:
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
-def _check(role: Role | None, wanted: Role) -> None:
-    if role is None:
+def _checked(grant: Grant | None, wanted: Role) -> Grant:
+    if grant is None:
         raise _unauthorised("This key isn't known or was revoked. `meshhook-errors keys list` shows the valid ones.")
-    if wanted not in _GRANTS.get(role, ()):
-        raise Problem(403, f"A key of role {role!r} may not do this: it takes {wanted!r} or admin.")
+    if wanted not in _GRANTS.get(grant.role, ()):
+        raise Problem(403, f"A key of role {grant.role!r} may not do this: it takes {wanted!r} or admin.")
+    return grant
 
 
 def _unauthorised(detail: str) -> Problem:

@@ -17,21 +17,32 @@ SCHEMA = "meshhook_errors"
 FACTS = ("error_metrics", "execution_metrics")
 _MIGRATION_FILE = re.compile(r"^(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql$")
 _MIGRATION_LOCK = 0x6D65_7368_0001
+_PARTITION_LOCK = 0x6D65_7368_0004
 _SQL = load_statements(__file__)
 
 Connection = psycopg.Connection[TupleRow]
 
 
 def connection_options(application: str) -> dict[str, Any]:
-    """What every connection of ours sets: schema, UTC, a name to recognise it by, and keep-alives, so that
-    a vanished server is noticed."""
+    """What every connection of ours sets: schema, UTC, the form in which times and text are read, a name to recognise
+    it by, and keep-alives from both ends: a vanished server is noticed, and a vanished leader's lock becomes free."""
+    session = {
+        "search_path": SCHEMA,
+        "timezone": "UTC",
+        "datestyle": "ISO",
+        "tcp_keepalives_idle": 10,
+        "tcp_keepalives_interval": 5,
+        "tcp_keepalives_count": 3,
+    }
     return {
-        "options": f"-c search_path={SCHEMA} -c timezone=UTC",
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+        "client_encoding": "utf8",
         "application_name": f"meshhook-errors {application}",
         "connect_timeout": 10,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,  # keep-alives say nothing while something sent is unanswered
     }
 
 
@@ -124,16 +135,17 @@ def make_partitions(connection: Connection, today: date, ahead: int = 3) -> list
     """Make the partitions of today and `ahead` further days; answers the names of the new ones.
 
     Rows that went into the default partition because a day had none are moved to where they belong, in the
-    same transaction.
+    same transaction. Safe to call from several processes at once.
     """
     made = []
     for fact in FACTS:
-        days = {today + timedelta(days=offset) for offset in range(ahead + 1)} | _stray_days(connection, fact)
+        strays = _stray_days(connection, fact)
         existing = set(partitions(connection, fact))
-        for day in sorted(days):
+        for day in sorted({today + timedelta(days=offset) for offset in range(ahead + 1)} | strays):
             name = partition_name(fact, day)
-            if name not in existing:
-                _make_partition(connection, fact, name, day)
+            if name not in existing and _make_partition(
+                connection, fact, name, day, moves_rows=day in strays or day <= today
+            ):
                 made.append(name)
     return made
 
@@ -143,8 +155,9 @@ def _stray_days(connection: Connection, fact: str) -> set[date]:
     return {row[0] for row in connection.execute(query.format(sql.Identifier(f"{fact}_default")))}
 
 
-def _make_partition(connection: Connection, fact: str, name: str, day: date) -> None:
-    """Attach a filled table: Postgres refuses a partition whose rows stand in the default one."""
+def _make_partition(connection: Connection, fact: str, name: str, day: date, *, moves_rows: bool) -> bool:
+    """Attach a filled table: Postgres refuses a partition whose rows stand in the default one. False where somebody
+    else has made it meanwhile."""
     names = {
         "partition": sql.Identifier(name),
         "parent": sql.Identifier(fact),
@@ -154,6 +167,13 @@ def _make_partition(connection: Connection, fact: str, name: str, day: date) -> 
     }
     with connection.transaction():
         connection.execute("set local lock_timeout = '5s'")
+        connection.execute("select pg_advisory_xact_lock(%s)", (_PARTITION_LOCK,))
+        if connection.execute("select to_regclass(%s)", (name,)).fetchone() != (None,):
+            return False
+        if moves_rows:
+            # A reader that planned before the attach and read after it would find the rows in neither partition, and
+            # a writer could add to the default one after the move.
+            connection.execute(sql.SQL("lock table only {parent} in access exclusive mode").format(**names))
         connection.execute(sql.SQL("create table {partition} (like {parent} including all)").format(**names))
         connection.execute(
             sql.SQL(
@@ -166,6 +186,7 @@ def _make_partition(connection: Connection, fact: str, name: str, day: date) -> 
                 **names
             )
         )
+    return True
 
 
 def system_identifier(connection: Connection) -> str:

@@ -6,6 +6,7 @@ count in both.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -16,6 +17,7 @@ from ingest.models import JsonObject
 VERSION = 1
 _MOST_FRAMES = 30
 _LONGEST_OWN = 64
+_DEFAULT = ("{{ default }}", "{{default}}")
 _MOST_OWN, _MOST_PARTS = 10_000, 100  # what counts of a given one, in characters of each part and in parts
 
 _VARYING = (
@@ -47,20 +49,17 @@ def _letters(digits: str) -> str:
     return "".join("abcdefghij"[int(digit)] for digit in digits)
 
 
-def own_fingerprint(given: Any) -> str | None:
-    """The caller's own, text or a list of texts, masked and at most 64 characters; None for nothing usable."""
-    parts = mask_value([part[:_MOST_OWN] if isinstance(part, str) else part for part in _listed(given)[:_MOST_PARTS]])
-    lines = (
-        " ".join(str(part).split()) for part in parts if isinstance(part, str | int) and not isinstance(part, bool)
-    )
+def own_fingerprint(given: Any, default: Callable[[], str]) -> str | None:
+    """The caller's own, text or a list of texts, masked and at most 64 characters; None for nothing usable. The part
+    `{{ default }}` stands for the group that the error would belong to otherwise."""
+    listed = (given if isinstance(given, list) else [given])[:_MOST_PARTS]
+    parts = mask_value([part[:_MOST_OWN] if isinstance(part, str) else part for part in listed])
+    texts = [str(part) for part in parts if isinstance(part, str | int) and not isinstance(part, bool)]
+    lines = [default() if text in _DEFAULT else " ".join(text.split()) for text in texts]
     text = mask_text("|".join(filter(None, lines)))
     if not text:
         return None
     return text if len(text) <= _LONGEST_OWN else f"own-{_digest(text)}"
-
-
-def _listed(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else [given]
 
 
 def fingerprint(source: str, metadata: JsonObject, title: str) -> str:

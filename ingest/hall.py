@@ -58,7 +58,9 @@ def normalise(raw: JsonObject, received_at: datetime) -> ErrorEvent:
     metadata, document = _masked(metadata)
     verdict = classify(facts_of(source, metadata), error_type, severity)
     title = _title(raw.get("title"), metadata)
-    own = own_fingerprint(raw["fingerprint"]) if raw.get("fingerprint") else None
+    own = None
+    if raw.get("fingerprint"):
+        own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title))
     group = own or fingerprint(source, metadata, title)
     return ErrorEvent(
         error_id,
@@ -183,7 +185,7 @@ def _timestamp(value: Any, received_at: datetime, metadata: JsonObject) -> datet
     """When it happened. A time in the future, or before 2000, is replaced by the time of receipt and kept aside."""
     if value is None:
         return received_at
-    moment = _moment(value)
+    moment = moment_of(value)
     if moment is None:
         raise InvalidEvent("timestamp: must be ISO 8601, for example 2026-11-24T12:00:00Z, or epoch seconds.")
     if _EARLIEST <= moment <= received_at:
@@ -192,7 +194,8 @@ def _timestamp(value: Any, received_at: datetime, metadata: JsonObject) -> datet
     return received_at
 
 
-def _moment(value: Any) -> datetime | None:
+def moment_of(value: Any) -> datetime | None:
+    """ISO 8601 (UTC where no zone is given) or epoch seconds, as UTC; None for anything else."""
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())

@@ -1,22 +1,31 @@
-"""API keys: shown once, kept as a hash. A key is long and random, so a plain SHA-256 of it gives nothing away."""
+"""API keys: kept as a hash. A key is long and random, so a plain SHA-256 of it gives nothing away.
+
+A key that may only send (role ingest) is kept encrypted too, where there is a vault: it is part of a DSN, which stands
+in programs and in web pages and is looked up again and again. All others are shown once.
+"""
 
 import hashlib
 import secrets
+import string
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from ingest.exceptions import IngestError
+from ingest.projects import Project
 from ingest.statements import load_statements
 
 if TYPE_CHECKING:  # who only makes a key, as the supervisor does, needs no database driver
     from ingest.database import Connection
+    from ingest.vault import Vault
 
 Role = Literal["ingest", "read", "admin"]
 ROLES: tuple[Role, ...] = ("ingest", "read", "admin")
 
 _SQL = load_statements(__file__)
+_ALPHABET = string.ascii_letters + string.digits  # what every SDK takes in a DSN
+_LENGTH = 32
 _SHOWN = 14  # enough to tell keys apart in a list, far too little to use one
 
 
@@ -34,27 +43,63 @@ class Key:
     prefix: str
     created_at: datetime
     revoked_at: datetime | None
+    project_number: int | None = None
+    sealed: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a key may do; `project` is the only one that it may do it for, None for every one."""
+
+    role: Role
+    project: Project | None = None
 
 
 def new_key(role: Role) -> str:
     """A fresh key, for example mh_ingest_…"""
-    return f"mh_{role}_{secrets.token_urlsafe(24)}"
+    return f"mh_{role}_{''.join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))}"
 
 
-def create_key(connection: "Connection", name: str, role: Role, key: str | None = None) -> str:
-    """Store a key (a new one, or the one given) and answer it: this is the only time that it can be shown.
+def create_key(
+    connection: "Connection",
+    name: str,
+    role: Role,
+    key: str | None = None,
+    *,
+    project_number: int | None = None,
+    vault: "Vault | None" = None,
+) -> str:
+    """Store a key (a new one, or the one given) and answer it.
 
-    A key that is stored already stays as it is.
+    Without a `vault`, or with another role than ingest, this is the only time that it can be shown. A key that is
+    stored already stays as it is.
     """
     key = key or new_key(role)
-    connection.execute(_SQL["create_key"], {"name": name, "role": role, "prefix": key[:_SHOWN], "sha256": _digest(key)})
+    values = {
+        "name": name,
+        "role": role,
+        "prefix": key[:_SHOWN],
+        "sha256": _digest(key),
+        "project_number": project_number,
+        "sealed": vault.encrypt(key) if vault is not None and role == "ingest" else None,
+    }
+    connection.execute(_SQL["create_key"], values)
     return key
 
 
-def find_role(connection: "Connection", key: str) -> Role | None:
+def find_grant(connection: "Connection", key: str) -> Grant | None:
     """What `key` may do; None for one that isn't known or was revoked."""
-    row = connection.execute(_SQL["find_role"], {"sha256": _digest(key)}).fetchone()
-    return None if row is None else row[0]
+    row = connection.execute(_SQL["find_grant"], {"sha256": _digest(key)}).fetchone()
+    if row is None:
+        return None
+    role, number, project_id, name = row
+    return Grant(role, None if number is None else Project(number, project_id, name))
+
+
+def dsn_of(api_url: str, key: str, project: str = "1") -> str:
+    """Where SDKs send to, for example http://KEY@host:8080/1"""
+    scheme, _, rest = api_url.partition("://")
+    return f"{scheme}://{key}@{rest}/{project}"
 
 
 def list_keys(connection: "Connection") -> list[Key]:
@@ -78,3 +123,14 @@ def revoke_key(connection: "Connection", id_or_prefix: str) -> Key:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
+
+
+def sendable_dsn(key: Key, api_url: str, vault: "Vault | None") -> str | None:
+    """The DSN of a valid key that may send; None for any other, or where it can't be decrypted."""
+    if key.sealed is None or key.revoked_at is not None or vault is None:
+        return None
+    try:
+        opened = vault.decrypt(key.sealed)
+    except IngestError:
+        return None
+    return dsn_of(api_url, opened, str(key.project_number or 1))

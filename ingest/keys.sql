@@ -1,13 +1,16 @@
--- create_key: a new key, or nothing where this one is known
-insert into api_keys (name, role, key_prefix, key_sha256)
-values (%(name)s, %(role)s, %(prefix)s, %(sha256)s)
-on conflict (key_sha256) do nothing;
+-- create_key: a new key; one that is known stays, and is sealed if it wasn't
+insert into api_keys (name, role, key_prefix, key_sha256, project_number, sealed)
+values (%(name)s, %(role)s, %(prefix)s, %(sha256)s, %(project_number)s, %(sealed)s)
+on conflict (key_sha256) do update set sealed = coalesce(api_keys.sealed, excluded.sealed);
 
--- find_role: what a key may do
-select role from api_keys where key_sha256 = %(sha256)s and revoked_at is null;
+-- find_grant: what a key may do, and for which project alone
+select k.role, p.number, p.project_id, p.name
+from api_keys k left join projects p on p.number = k.project_number
+where k.key_sha256 = %(sha256)s and k.revoked_at is null;
 
 -- list_keys: all keys, oldest first
-select id, name, role, key_prefix, created_at, revoked_at from api_keys order by created_at, id;
+select id, name, role, key_prefix, created_at, revoked_at, project_number, sealed
+from api_keys order by created_at, id;
 
 -- revoke_key: take a key out of use
 update api_keys set revoked_at = now() where id = %(id)s;

@@ -14,6 +14,7 @@ FACTS: tuple[Fact, ...] = ("errors", "executions")
 
 _NULL = "\\N"
 _TO_ESCAPE = re.compile(r"[\\\t\n\r]").search
+_BEGINS_WITH_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\t").match
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -49,8 +50,8 @@ def execution_row(report: ExecutionReport) -> Row:
 
 
 def row_of_line(fact: Fact, line: bytes) -> Row:
-    """The row that `line` was made from."""
-    return Row(fact, line[: line.index(b"\t")].decode(), line)
+    """The row that `line` was made from. A damaged line gets an id that Postgres refuses, so that it is set aside."""
+    return Row(fact, line[:36].decode() if _BEGINS_WITH_ID(line) else "damaged", line)
 
 
 def _text(value: str) -> str:

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     counts_days: int = Field(14, ge=1, description="Days of 10-second counts that Postgres keeps.")
     max_body_bytes: int = Field(20 * 1024 * 1024, ge=1024, description="Largest request body, after decompression.")
     max_batch: int = Field(10_000, ge=1, description="Most events in one request.")
+    max_inflight_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024, description="Bodies under way at once, in bytes; above that the answer is 429."
+    )
     spool_max_bytes: int = Field(
         512 * 1024 * 1024, ge=0, description="Disk that the API may fill while Postgres is away."
     )

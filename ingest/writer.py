@@ -73,6 +73,7 @@ class Writer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for lane in self._lanes:
             await lane.close()
+        self._spool.seal()
 
     async def write(self, rows: Sequence[Row]) -> Outcome:
         """Make `rows` durable, in Postgres or in the spool. Raises SpoolFull when neither takes them."""
@@ -158,8 +159,8 @@ class Writer:
                 await self._drain(lane)
             except StoreUnavailable:
                 pass
-            except OSError:
-                log.exception("the spool can't be read")
+            except Exception:  # the next try may go better, and none is the last
+                log.exception("the spool can't be drained")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _drain(self, lane: Lane) -> None:
@@ -176,7 +177,7 @@ class Writer:
                 for index, reason in rejected.items():
                     kept = await asyncio.to_thread(self._spool.set_aside, rows[index])
                     log.error("Postgres refused a spooled row, it is kept", file=str(kept), reason=reason)
-            segment.unlink()
+            segment.unlink(missing_ok=True)  # another process may have drained it too
             log.info("spool drained", segment=segment.name, rows=drained)
 
 

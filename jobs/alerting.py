@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import structlog
 
 from analytics.alert_store import list_rules
@@ -53,11 +54,14 @@ class Evaluator:
         self._composer = composer
         self._rules: list[AlertRule] = []
         self._standings: dict[UUID, _Standing] = {}
-        self._windows = RuleWindows([], datetime.min.replace(tzinfo=UTC))
+        self._pending: Sequence[Row] = ()
+        self._last_tick = datetime.min.replace(tzinfo=UTC)
+        self._windows = RuleWindows([], self._last_tick)
 
     def load(self, now: datetime) -> None:
         """Read rules, states and counts. An alert whose rule is gone or switched off is resolved."""
         self._resolve_abandoned(now)
+        self._connection.execute(_SQL["forget_disabled"])
         self._rules = [view.rule for view in list_rules(self._connection) if view.rule.enabled]
         self._standings = self._read_standings(now)
         self._windows = RuleWindows(self._rules, now)
@@ -81,22 +85,35 @@ class Evaluator:
 
     def pending(self, rows: Sequence[Row]) -> None:
         """Take over what is visible above the tally's watermark, instead of what was there before."""
+        self._pending = rows
         self._windows.replace_pending(rows)
 
     def tick(self, now: datetime, complete_to: datetime) -> int:
         """Evaluate every rule; answers how many alerts fired or were resolved."""
+        if now < self._last_tick:
+            self.load(now)  # the windows have moved on and forgotten what belongs to the present
+            self._windows.replace_pending(self._pending)
+        self._last_tick = now
         transitions = 0
         for rule in self._rules:
             standing = self._standings[rule.id]
             decision = evaluate(rule, standing.state, self._windows.counts(rule, now, complete_to), now)
-            if decision.transition is not None:
-                transitions += self._make_transition(rule, standing, decision, now)
-            elif self._is_worth_storing(standing, decision, now):
-                self._store(rule, standing, decision, now)
-            else:
-                standing.state = decision.state
+            try:
+                transitions += self._take_over(rule, standing, decision, now)
+            except psycopg.errors.ForeignKeyViolation:  # deleted meanwhile: the next `load` resolves its alert
+                log.info("a rule is gone", rule=rule.name)
         self._windows.forget_before(now)
         return transitions
+
+    def _take_over(self, rule: AlertRule, standing: _Standing, decision: Decision, now: datetime) -> bool:
+        """Answers whether an alert fired or was resolved."""
+        if decision.transition is not None:
+            return self._make_transition(rule, standing, decision, now)
+        if self._is_worth_storing(standing, decision, now):
+            self._store(rule, standing, decision, now)
+        else:
+            standing.state = decision.state
+        return False
 
     @staticmethod
     def _is_worth_storing(standing: _Standing, decision: Decision, now: datetime) -> bool:
@@ -165,7 +182,7 @@ class Evaluator:
             "value": decision.value,
         }
         self._connection.execute(_SQL["open_alert"], values)
-        self._enqueue(alert_id, Transition.FIRED, rule, message)
+        self._enqueue(alert_id, Transition.FIRED, rule.channel_ids, message)
 
     def _close(self, rule: AlertRule, alert_id: UUID, reason: Reason, value: float | None, now: datetime) -> None:
         closing = {"alert_id": alert_id, "resolved_at": now, "reason": reason.value}
@@ -175,14 +192,15 @@ class Evaluator:
             message = self._composer.resolved(
                 rule, alert_id, reason, value, peak, started_at=started_at, fired_at=fired_at, now=now
             )
-            self._enqueue(alert_id, Transition.RESOLVED, rule, message)
+            told = [row[0] for row in self._connection.execute(_SQL["told_channels"], {"alert_id": alert_id})]
+            self._enqueue(alert_id, Transition.RESOLVED, told, message)
 
-    def _enqueue(self, alert_id: UUID, kind: Transition, rule: AlertRule, message: dict[str, Any]) -> None:
+    def _enqueue(self, alert_id: UUID, kind: Transition, channel_ids: Sequence[UUID], message: dict[str, Any]) -> None:
         values = {
             "alert_id": alert_id,
             "kind": kind.value,
             "message": json.dumps(message, default=str),
-            "channel_ids": list(rule.channel_ids),
+            "channel_ids": list(channel_ids),
         }
         self._connection.execute(_SQL["enqueue"], values)
         self._connection.execute(_SQL["tell_delivery"])

@@ -38,6 +38,9 @@ from channels c
 where c.id = any(%(channel_ids)s)
 on conflict (dedup_key) do nothing;
 
+-- told_channels: who heard that the alert began, and so must hear that it ended, whatever the rule says by now
+select channel_id from notifications where alert_id = %(alert_id)s and kind = 'firing' and channel_id is not null;
+
 -- tell_delivery: something is to be sent
 select pg_notify('meshhook_errors_outbox', '');
 
@@ -49,3 +52,6 @@ where a.resolved_at is null and (r.id is null or not r.enabled);
 
 -- forget_state: a rule that isn't evaluated has no state
 delete from alert_states where rule_id = %(rule_id)s;
+
+-- forget_disabled: a breach that was pending when its rule was switched off begins anew when it is switched on again
+delete from alert_states s using alert_rules r where r.id = s.rule_id and not r.enabled;

@@ -14,10 +14,12 @@ from analytics.alert_routes import alert_router
 from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
-from ingest.database import require_prepared
-from ingest.doors import error_events, executions
-from ingest.doors.gate import Doors, Gate
+from ingest.database import connect, require_prepared
+from ingest.doors import error_events, executions, sentry
+from ingest.doors.corridor import Corridor
+from ingest.doors.gate import Gate
 from ingest.doors.problems import Problem
+from ingest.doors.room import Room
 from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings, settings
 from ingest.spool import Spool
@@ -36,20 +38,29 @@ def create_app(options: Settings | None = None) -> ASGIApp:
     """The ASGI application, with everything that it needs in `app.state`."""
     options = options or settings()
     url = options.database_url.get_secret_value()
-    app = FastAPI(title="MeshHook Errors", version="0.1.0", lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="MeshHook Errors",
+        version="0.1.0",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     spool = Spool(options.spool_dir, options.spool_max_bytes)
     app.state.options = options
     app.state.spool = spool
     app.state.store = Store(url, options.lake_dir, application="api")
     app.state.vault = Vault(options.secret_key.get_secret_value())
-    app.state.gate = Gate(Access(url), Writer(url, spool), options.max_body_bytes, options.max_batch)
+    room = Room(options.max_inflight_bytes)
+    app.state.gate = Gate(Access(url), Writer(url, spool), room, options.max_body_bytes, options.max_batch)
     app.include_router(health_router())
     _include_reading(app)
     app.include_router(reference_router())
     install_problems(app)
     describe_doors(app)
     doors = {error_events.PATH: error_events.take_errors, executions.PATH: executions.take_executions}
-    return Doors(doors, app.state.gate, app)
+    patterns = [(sentry.PATH, sentry.take)]
+    return Corridor(doors, patterns, app.state.gate, app, readable=[error_events.PATH])
 
 
 @asynccontextmanager
@@ -76,7 +87,8 @@ async def _keep_beating(app: FastAPI) -> None:
 def _beat_once(app: FastAPI, started_at: datetime) -> None:
     oldest = app.state.spool.oldest()
     detail = {"spooled_since": None if oldest is None else datetime.fromtimestamp(oldest, UTC).isoformat()}
-    with app.state.store.connection() as connection:
+    # A connection of its own: slow questions that use up the pool must not look like a dead API, which freezes alerts.
+    with connect(app.state.options.database_url.get_secret_value(), "heartbeat") as connection:
         beat(connection, "api", instance_name(app.state.options.api_port), started_at, detail)
 
 

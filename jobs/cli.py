@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -23,8 +24,10 @@ from jobs.users_cli import users
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="MeshHook Errors.")
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+projects = typer.Typer(no_args_is_help=True, help="Projects and their numbers: create, list.")
 app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
+app.add_typer(projects, name="projects")
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
 
@@ -135,27 +138,49 @@ def doctor() -> None:
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     role: Annotated[str, typer.Option(help="ingest, read or admin.")] = "ingest",
+    project: Annotated[int | None, typer.Option(help="The number of the only project that it may send for.")] = None,
 ) -> None:
-    """Make a key. It is shown this once."""
-    from ingest.keys import ROLES
+    """Make a key and print it. One of another role than ingest is shown this once."""
+    from ingest.keys import ROLES, dsn_of
     from ingest.keys import create_key as create
+    from ingest.projects import find_project
 
     chosen = next((known for known in ROLES if known == role), None)
     if chosen is None:
         raise StartFailed(f"A key's role is {', '.join(ROLES)}, not {role!r}.")
     with _database("keys") as connection:
-        typer.echo(create(connection, name, chosen))
+        if project is not None:
+            find_project(connection, project)
+        key = create(connection, name, chosen, project_number=project, vault=_vault())
+    typer.echo(key)
+    if chosen == "ingest":
+        typer.echo(f"DSN: {dsn_of(settings().api_url, key, str(project or 1))}", err=True)
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """List the keys, without the keys themselves."""
+    """List the keys; those that may send with the DSN that SDKs take."""
     from ingest.keys import list_keys as read
+    from ingest.keys import sendable_dsn
 
     with _database("keys") as connection:
         for key in read(connection):
             state = "revoked" if key.revoked_at else "valid"
             typer.echo(f"{key.id}  {key.prefix}…  {key.role:<6}  {state:<7}  {key.created_at:%Y-%m-%d}  {key.name}")
+            if dsn := sendable_dsn(key, settings().api_url, _vault()):
+                typer.echo(f"    DSN  {dsn}")
+
+
+def _vault() -> Any:
+    """Where keys that may send are kept encrypted; None without a usable secret key."""
+    from ingest.vault import Vault, VaultClosed
+
+    vault = Vault(settings().secret_key.get_secret_value())
+    try:
+        vault.encrypt("")
+    except VaultClosed:
+        return None
+    return vault
 
 
 @keys.command("revoke")
@@ -166,6 +191,29 @@ def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, or how it 
     with _database("keys") as connection:
         revoked = revoke(connection, key)
     typer.echo(f"Revoked {revoked.prefix}… ({revoked.name}). Running servers notice within 10 seconds.")
+
+
+@projects.command("create")
+def create_project(
+    name: Annotated[str, typer.Argument(help="How people call it.")],
+    project_id: Annotated[UUID | None, typer.Option("--id", help="The project_id that its rows carry.")] = None,
+) -> None:
+    """Give a project a number, for DSNs, and print it."""
+    from ingest.projects import create_project as create
+
+    with _database("projects") as connection:
+        project = create(connection, name, project_id)
+    typer.echo(project.number)
+
+
+@projects.command("list")
+def list_projects() -> None:
+    """List the projects: number, project_id, name."""
+    from ingest.projects import list_projects as read
+
+    with _database("projects") as connection:
+        for project in read(connection):
+            typer.echo(f"{project.number:>5}  {project.id or '-'!s:<36}  {project.name}")
 
 
 @app.callback()

@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.accounts import SESSION_LENGTH, User, begin_session, check_password, end_session, user_of_session
 from ingest.database import Connection, connect
@@ -68,7 +68,7 @@ class Gatekeeper:
         """A session's token, or None for a wrong name or password."""
 
         def check(connection: Connection) -> str | None:
-            user = check_password(connection, name, password)
+            user = None if "\0" in name else check_password(connection, name, password)
             return None if user is None else begin_session(connection, user, self._clock())
 
         return await asyncio.to_thread(self._ask, check)
@@ -85,11 +85,16 @@ class Gatekeeper:
             failures.popleft()
         return len(failures) >= _MOST_FAILURES
 
-    def note_failure(self, address: str) -> None:
-        """A wrong password."""
+    def note_attempt(self, address: str) -> None:
+        """A password that is wrong until it is found to be right."""
         if len(self._failures) > 10_000:
             self._failures.clear()
         self._failures[address].append(time.monotonic())
+
+    def forgive(self, address: str) -> None:
+        """The last attempt was right, or couldn't be checked."""
+        if self._failures[address]:
+            self._failures[address].pop()
 
     def _ask(self, question: Callable[[Connection], Answer]) -> Answer:
         try:
@@ -118,10 +123,30 @@ class Guard:
             await _refuse(scope, receive, send, _page(str(error), "", 503))
             return
         if user is not None:
-            await self._app(scope, receive, send)
+            is_socket = scope["type"] == "websocket"
+            await self._app(scope, self._while_signed_in(scope, receive, send) if is_socket else receive, send)
             return
         wanted = scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         await _refuse(scope, receive, send, RedirectResponse(f"/sign-in?next={quote(wanted, safe='')}", 303))
+
+    def _while_signed_in(self, scope: Scope, receive: Receive, send: Send) -> Receive:
+        """A page's socket lives as long as the page: it must not outlive the session that opened it."""
+        connection = HTTPConnection(scope)
+
+        async def receive_if_signed_in() -> Message:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return message
+            try:
+                is_signed_in = await self._gatekeeper.user(connection) is not None
+            except StoreUnavailable:
+                is_signed_in = True
+            if is_signed_in:
+                return message
+            await send({"type": "websocket.close", "code": 1008})
+            return {"type": "websocket.disconnect", "code": 1008}
+
+        return receive_if_signed_in
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
@@ -161,14 +186,16 @@ def _sign_in(gatekeeper: Gatekeeper, *, is_secure: bool) -> Endpoint:
         address = request.client.host if request.client else ""
         if gatekeeper.is_throttled(address):
             return _page("Too many attempts. Wait a minute, then try again.", _sign_in_form(target), 429)
+        gatekeeper.note_attempt(address)  # before it is checked: many at once must not get through together
         form = await _form(request)
         try:
             token = await gatekeeper.sign_in(form.get("name", ""), form.get("password", ""))
         except StoreUnavailable as error:
+            gatekeeper.forgive(address)
             return _page(str(error), _sign_in_form(target), 503)
         if token is None:
-            gatekeeper.note_failure(address)
             return _page("Name and password don't belong together.", _sign_in_form(target), 401)
+        gatekeeper.forgive(address)
         response = RedirectResponse(target, 303, _HEADERS)
         length = int(SESSION_LENGTH.total_seconds())
         response.set_cookie(COOKIE, token, max_age=length, httponly=True, samesite="lax", secure=is_secure)

@@ -1,5 +1,7 @@
 """What can go wrong in the jobs package; every message says what to do."""
 
+from datetime import timedelta
+
 
 class JobError(Exception):
     """Base of this package's errors."""
@@ -21,6 +23,13 @@ class ClusterChanged(JobError):
             f"{what} was taken in another Postgres cluster: the database was restored or moved, and its transaction "
             "ids mean nothing here. Nothing was skipped or published; see docs/operations.md, «Restoring Postgres»."
         )
+
+
+class ClockSetBack(JobError):
+    """The system's clock was set back; what was planned by it begins again."""
+
+    def __init__(self, by: timedelta) -> None:
+        super().__init__(f"The clock was set back by {by.total_seconds():.0f} s: all work begins again.")
 
 
 class PublishFailed(JobError):

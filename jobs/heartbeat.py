@@ -31,5 +31,5 @@ def beat(
 
 
 def forget_the_dead(connection: Connection) -> None:
-    """Remove instances not seen for a week."""
+    """Remove instances not seen for a week; the last of a kind stays, so that its silence is noticed for ever."""
     connection.execute(_SQL["forget"])

@@ -4,11 +4,12 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import structlog
 from psycopg import sql
 
 from analytics.lake import DATASETS, Dataset, list_parts
-from ingest.database import Connection, make_partitions, partitions
+from ingest.database import Connection, make_partitions, partitions, system_identifier
 from ingest.statements import load_statements
 
 _SQL = load_statements(__file__)
@@ -23,34 +24,71 @@ def keep_house(
 ) -> list[str]:
     """Make the coming partitions, drop what is older than `postgres_days` and published, forget old counts and
     ledger entries. Answers the partitions dropped."""
-    make_partitions(connection, today)
+    try:
+        make_partitions(connection, today)
+    except psycopg.errors.LockNotAvailable:
+        log.warning("a long transaction stands in the way of new partitions, the next turn tries again")
     dropped = _drop_partitions(connection, lake_dir, today - timedelta(days=postgres_days))
-    limits = {"oldest": _midnight(today, counts_days), "oldest_id": _midnight(today, postgres_days)}
+    # Ids are known for as long as their rows are here: a day that stays keeps its own.
+    oldest_day = min([today - timedelta(days=postgres_days), *_partition_days(connection)])
+    limits = {"oldest": _midnight(today - timedelta(days=counts_days)), "oldest_id": _midnight(oldest_day)}
     for name, statement in _SQL.items():
         if name.startswith("forget_"):
             connection.execute(statement, limits)
     return dropped
 
 
-def _midnight(today: date, days_ago: int) -> datetime:
-    return datetime.combine(today - timedelta(days=days_ago), datetime.min.time(), tzinfo=UTC)
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), tzinfo=UTC)
+
+
+def _partition_days(connection: Connection) -> list[date]:
+    names = [name for fact in _FACT.values() for name in partitions(connection, fact)]
+    return [day for name in names if (day := _day_of(name)) is not None]
+
+
+def _day_of(partition: str) -> date | None:
+    match = _PARTITION_DAY.search(partition)
+    return match and datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC).date()
 
 
 def _drop_partitions(connection: Connection, lake_dir: Path, oldest_kept: date) -> list[str]:
     dropped = []
     for dataset in DATASETS:
-        watermark = list_parts(lake_dir, dataset).watermark
+        watermark = _published_to(connection, lake_dir, dataset)
         for name in partitions(connection, _FACT[dataset]):
-            match = _PARTITION_DAY.search(name)
-            if match is None or datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC).date() >= oldest_kept:
+            day = _day_of(name)
+            if day is None or day >= oldest_kept:
                 continue
-            if _is_published(connection, name, watermark):
-                connection.execute(sql.SQL("drop table {}").format(sql.Identifier(name)))
-                log.info("partition dropped", partition=name)
+            if not _is_published(connection, name, watermark):
+                log.warning("an old partition isn't in the lake yet and stays", partition=name)
+            elif _drop(connection, name):
                 dropped.append(name)
             else:
-                log.warning("an old partition isn't in the lake yet and stays", partition=name)
+                return dropped
     return dropped
+
+
+def _published_to(connection: Connection, lake_dir: Path, dataset: Dataset) -> int:
+    """The lake's watermark; 0 where it isn't what this database's mirror has claimed: another database's lake."""
+    watermark = list_parts(lake_dir, dataset).watermark
+    claim = connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
+    if claim is None or claim[2] != system_identifier(connection):
+        return 0
+    return watermark if claim[0] <= watermark <= claim[1] else 0
+
+
+def _drop(connection: Connection, partition: str) -> bool:
+    """Whether the lock was to be had at once: while a drop waits for a long read, every writer waits behind it."""
+    try:
+        with connection.transaction():
+            connection.execute("set local lock_timeout = '1s'")
+            connection.execute(sql.SQL("drop table {}").format(sql.Identifier(partition)))
+    except psycopg.errors.LockNotAvailable:
+        log.warning("a long transaction reads an old partition, it stays until the next turn", partition=partition)
+        return False
+    log.info("partition dropped", partition=partition)
+    return True
 
 
 def _is_published(connection: Connection, partition: str, watermark: int) -> bool:

@@ -1,3 +1,6 @@
+-- claim: the range that the mirror claimed last
+select from_xact::text::bigint, to_xact::text::bigint, system_identifier from mirror_claims where dataset = %(dataset)s;
+
 -- forget_error_counts: counts that the lake answers for
 delete from error_counts where bucket < %(oldest)s;
 

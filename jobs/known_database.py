@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def with_database() -> Settings:
-    """The settings. On the machine of a running `up`, its database, lake and secret key are found by themselves."""
+    """The settings. On the machine of a running `up`, what isn't set is found in its directory."""
     options = settings()
     if options.database_url.get_secret_value():
         return options
     try:
         known = json.loads((options.data_dir / "connection.json").read_text(encoding="utf-8"))
         found = {"database_url": known["database_url"], "lake_url": known["lake_url"]}
+        found |= {"public_api_url": known["api_url"], "public_app_url": known["app_url"]}
         kept = json.loads((options.data_dir / "secrets.json").read_text(encoding="utf-8"))
         found["secret_key"] = kept["secret_key"]
     except (OSError, ValueError, KeyError, TypeError):

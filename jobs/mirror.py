@@ -26,12 +26,13 @@ import structlog
 from analytics.lake import DATASETS, SCHEMA_VERSION, Dataset, Listing, Part, day_dir, list_parts
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
-from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost
+from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, PublishFailed
 from jobs.publishing import Opener, open_new, publish, remove_leftovers
-from jobs.ranges import read_range
+from jobs.ranges import RangeTooLarge, read_range
 
 _SQL = load_statements(__file__)
 _LOCK = 0x6D65_7368_0003
+_MOST_BYTES = 256 * 1024 * 1024  # of a range's rows as text: several times that in memory while it is published
 _CUT = {"errors": _SQL["cut_errors"], "executions": _SQL["cut_executions"]}
 _OLDEST = {"errors": _SQL["oldest_error"], "executions": _SQL["oldest_execution"]}
 
@@ -67,6 +68,7 @@ class Mirror:
         self._max_rows = max_rows
         self._max_lag = max_lag_seconds
         self._opener = opener
+        self._stopping = False
         locked = connection.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
         if locked != (True,):
             raise LeadershipLost("Another session is the mirror.")
@@ -77,14 +79,29 @@ class Mirror:
         """Publish what is due, or `everything` that can be. Raises ClusterChanged, LakeMismatch, PublishFailed."""
         published: list[Published] = []
         for dataset in DATASETS:
-            while (done := self._step(dataset, everything=everything)) is not None:
+            while not self._stopping and (done := self._step(dataset, everything=everything)) is not None:
                 published.append(done)
         return published
 
+    def stop(self) -> None:
+        """End a tick after the range that it is at; from any thread."""
+        self._stopping = True
+
     def _step(self, dataset: Dataset, *, everything: bool) -> Published | None:
         listing = list_parts(self._lake_dir, dataset)
-        span = self._unfinished_claim(dataset, listing) or self._claim(dataset, listing.watermark, everything)
-        return None if span is None else self._publish(dataset, *span)
+        span = self._unfinished_claim(dataset, listing)
+        if span is not None:
+            frame = read_range(self._connection, dataset, *span)
+            if listing.unfinished and frame["timestamp"].dt.date().n_unique() != listing.unfinished[0].of:
+                raise PublishFailed(
+                    f"Rows of the claimed range {span[0]} to {span[1]} of {dataset} are gone from Postgres, others of "
+                    "it are published already. Restore them, or remove that range's parts from the lake."
+                )
+            if frame.height:
+                return self._publish(dataset, *span, frame)
+            log.warning("the rows of a claimed range are gone", dataset=dataset, start=span[0], end=span[1])
+        claimed = self._claim(dataset, listing.watermark, everything)
+        return None if claimed is None else self._publish(dataset, *claimed)
 
     def _unfinished_claim(self, dataset: Dataset, listing: Listing) -> tuple[int, int] | None:
         """The claimed range if it isn't published whole. The files are the commit record: what they say counts."""
@@ -100,8 +117,23 @@ class Mirror:
             raise LakeMismatch(str(self._lake_dir), dataset, lake_is_ahead=end < listing.watermark)
         return None if end == listing.watermark else (start, end)
 
-    def _claim(self, dataset: Dataset, watermark: int, everything: bool) -> tuple[int, int] | None:
-        span = {"dataset": dataset, "start": watermark, "end": self._horizon(), "rows": self._max_rows}
+    def _claim(self, dataset: Dataset, watermark: int, everything: bool) -> tuple[int, int, pl.DataFrame] | None:
+        """The next range and its rows. It is halved until it fits into memory: who redoes it must be able to, too."""
+        most_rows = self._max_rows
+        while (end := self._due_end(dataset, watermark, most_rows, everything)) is not None:
+            try:
+                most_bytes = _MOST_BYTES if most_rows > 1 else None  # a single transaction can't be divided
+                frame = read_range(self._connection, dataset, watermark, end, most_bytes=most_bytes)
+            except RangeTooLarge:
+                most_rows //= 2
+                continue
+            span = {"dataset": dataset, "start": watermark, "end": end, "system_identifier": self._identifier}
+            self._connection.execute(_SQL["claim_range"], span)
+            return watermark, end, frame
+        return None
+
+    def _due_end(self, dataset: Dataset, watermark: int, most_rows: int, everything: bool) -> int | None:
+        span = {"start": watermark, "end": self._horizon(), "rows": most_rows}
         oldest = self._connection.execute(_OLDEST[dataset], span).fetchone()
         if oldest is None:
             return None
@@ -113,16 +145,14 @@ class Mirror:
                 span["end"] = cut[0] + 1
         elif not everything and oldest[0] < self._max_lag:
             return None
-        self._connection.execute(_SQL["claim_range"], span | {"system_identifier": self._identifier})
-        return watermark, int(span["end"])
+        return int(span["end"])
 
     def _horizon(self) -> int:
         row = self._connection.execute(_SQL["horizon"]).fetchone()
         assert row is not None
         return int(row[0])
 
-    def _publish(self, dataset: Dataset, start: int, end: int) -> Published:
-        frame = read_range(self._connection, dataset, start, end)
+    def _publish(self, dataset: Dataset, start: int, end: int, frame: pl.DataFrame) -> Published:
         days = frame.with_columns(pl.col("timestamp").dt.date().alias("_day")).partition_by(
             "_day", as_dict=True, include_key=False, maintain_order=True
         )

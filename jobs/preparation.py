@@ -14,6 +14,7 @@ from ingest.exceptions import IngestError
 from ingest.keys import create_key
 from ingest.settings import settings
 from ingest.statements import load_statements
+from ingest.vault import Vault
 from jobs.exceptions import JobError
 from jobs.installation import ADMIN, Installation, Secrets
 
@@ -26,7 +27,8 @@ def prepare(database_url: str, secrets: Secrets) -> None:
     """Bring the database up to date. Safe to repeat. Raises StoreUnavailable or MigrationFailed."""
     with connect(database_url, "up") as connection:
         migrate(connection)
-        create_key(connection, "made by up", "ingest", secrets.ingest_key)
+        vault = Vault(settings().secret_key.get_secret_value() or secrets.secret_key)
+        create_key(connection, "made by up", "ingest", secrets.ingest_key, vault=vault)
         create_key(connection, "made by up", "admin", secrets.admin_key)
         create_user(connection, ADMIN, secrets.admin_password)
 

@@ -6,6 +6,7 @@ the name exists: two publishers of one range can't replace each other's file, an
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -25,10 +26,11 @@ def publish(path: Path, write: Callable[[IO[bytes]], None], opener: Opener = ope
 
     Raises PublishFailed with the operation's reason; nothing has appeared then.
     """
-    if path.exists():
-        return False
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
+        if path.exists():
+            flush_directory(path.parent)  # whoever linked it may have died before
+            return False
         _make_directory(path.parent)
         with opener(beside) as file:
             write(file)
@@ -64,13 +66,11 @@ def flush_directory(directory: Path) -> None:
 
 
 def remove_leftovers(root: Path) -> int:
-    """Remove what a killed publisher left beside; answers how many."""
-    leftovers = [path for path in root.glob("*/day=*/.part-*.tmp") if not _lives(path)]
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
-
-
-def _lives(path: Path) -> bool:
-    process = path.name.split(".")[-2]
-    return process.isdigit() and Path(f"/proc/{process}").exists()
+    """Remove what killed publishers left beside; answers how many. For the only publisher of a lake: one that was
+    frozen and wakes up fails, with nothing published."""
+    removed = 0
+    for path in root.glob("*/day=*/.part-*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed += 1
+    return removed

@@ -12,14 +12,22 @@ _SQL = load_statements(__file__)
 _ID = {"errors": "error_id", "executions": "report_id"}
 
 
-def read_range(connection: Connection, dataset: Dataset, start: int, end: int) -> pl.DataFrame:
+class RangeTooLarge(Exception):
+    """The rows of a range are more bytes than their reader wants in memory."""
+
+
+def read_range(
+    connection: Connection, dataset: Dataset, start: int, end: int, *, most_bytes: int | None = None
+) -> pl.DataFrame:
     """All rows written by transactions in `[start, end)`, sorted by time and id. The same range gives the same frame,
-    as long as every transaction in it has ended."""
+    as long as every transaction in it has ended. Raises RangeTooLarge for more than `most_bytes`."""
     statement = _SQL[dataset].decode().replace("{start}", str(int(start))).replace("{end}", str(int(end)))
     buffer = io.BytesIO()
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
         for block in copy:
             buffer.write(block)
+            if most_bytes is not None and buffer.tell() > most_bytes:
+                raise RangeTooLarge
     if not buffer.tell():
         return pl.DataFrame(schema=COLUMNS[dataset])
     buffer.seek(0)

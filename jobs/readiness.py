@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from analytics.store import Store
 from ingest.database import require_prepared
+from ingest.doors.gate import Gate
 from ingest.exceptions import StoreUnavailable
 from ingest.spool import Spool
-from ingest.writer import Writer
 
 
 def health_router() -> APIRouter:
@@ -47,20 +47,39 @@ def get_readyz(request: Request) -> Response:
 async def get_metrics(request: Request) -> Response:
     """What this process counts, for Prometheus. It needs no thread: all of them may wait for Postgres."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Counts(request.app.state.gate.writer, request.app.state.spool))
+    registry.register(_Counts(request.app.state.gate, request.app.state.spool))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 class _Counts(Collector):
-    def __init__(self, writer: Writer, spool: Spool) -> None:
-        self._writer = writer
+    def __init__(self, gate: Gate, spool: Spool) -> None:
+        self._gate = gate
         self._spool = spool
 
     def collect(self) -> Iterator[Metric]:
-        writer = self._writer
+        writer, room = self._gate.writer, self._gate.room
         yield CounterMetricFamily("meshhook_errors_rows_committed", "Rows committed to Postgres.", writer.committed)
         yield CounterMetricFamily("meshhook_errors_transactions", "Transactions that wrote rows.", writer.transactions)
         yield CounterMetricFamily("meshhook_errors_rows_spooled", "Rows that went to the disk spool.", writer.spooled)
         yield GaugeMetricFamily("meshhook_errors_requests_waiting", "Requests before their commit.", writer.backlog())
+        yield GaugeMetricFamily("meshhook_errors_body_bytes", "Bodies under way.", room.taken)
+        yield CounterMetricFamily("meshhook_errors_turned_away", "Requests answered 429.", room.turned_away)
+        yield from self._come_in()
         yield GaugeMetricFamily("meshhook_errors_spool_bytes", "Bytes that wait in the spool.", self._spool.size())
         yield GaugeMetricFamily("meshhook_errors_postgres_up", "1 while Postgres takes rows.", float(writer.connected))
+
+    def _come_in(self) -> Iterator[Metric]:
+        """What the doors took in beside errors and executions."""
+        for name, (says, labels) in _COME_IN.items():
+            family = CounterMetricFamily(f"meshhook_errors_{name}", says, labels=labels)
+            for (counted, *values), count in sorted(self._gate.counts.items()):
+                if counted == name:
+                    family.add_metric(values, count)
+            yield family
+
+
+_COME_IN = {
+    "sentry_items": ("Items of Sentry envelopes, whether we have a use for them or not.", ["type"]),
+    "sentry_items_refused": ("Envelopes of which something couldn't be read.", []),
+    "sentry_discarded": ("What Sentry SDKs say that they dropped themselves.", ["reason", "category"]),
+}

@@ -7,6 +7,7 @@ what the former leader still tries on that session fails. Any number of processe
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
 import structlog
@@ -29,9 +30,9 @@ from jobs.pulse import Pulse
 
 _SQL = load_statements(__file__)
 _LOCK = 0x6D65_7368_0002
-_BEAT_SECONDS = 5
 _STANDBY_SECONDS = 2.0
 _MOST_BACK_OFF = 15.0
+_MOST_SILENCE_SECONDS = 120  # far more than any pause between two statements of a healthy leader
 
 log = structlog.get_logger("jobs")
 
@@ -47,6 +48,7 @@ def run(stop: threading.Event) -> None:
             with connect(options.database_url.get_secret_value(), "jobs") as session:
                 require_prepared(session)
                 back_off = 1.0
+                _limit_silence(session)
                 _lead_or_stand_by(session, options, started_at, stop)
         except (Unprepared, psycopg.errors.UndefinedTable):
             log.warning("the work waits", reason=str(Unprepared()), seconds=back_off)
@@ -69,6 +71,11 @@ def _lead_or_stand_by(session: Connection, options: Settings, started_at: dateti
         stop.wait(_STANDBY_SECONDS)
 
 
+def _limit_silence(session: Connection) -> None:
+    """Let Postgres end the session, and free its lock, when this process is frozen: its kernel keeps the connection."""
+    session.execute(_SQL["limit_silence"], {"seconds": f"{_MOST_SILENCE_SECONDS}s"})
+
+
 class Leader:
     """All scheduled work, for as long as the session lives."""
 
@@ -83,8 +90,10 @@ class Leader:
         url = self._options.database_url.get_secret_value()
         with ExitStack() as stack:
             house = stack.enter_context(connect(url, "housekeeping"))
+            publishing = stack.enter_context(connect(url, "mirror"))
+            _limit_silence(publishing)
             mirror = Mirror(
-                stack.enter_context(connect(url, "mirror")),
+                publishing,
                 self._options.lake_dir,
                 max_rows=self._options.mirror_max_rows,
                 max_lag_seconds=self._options.mirror_max_lag,
@@ -93,32 +102,32 @@ class Leader:
             store = Store(url, self._options.lake_dir, application="alerting", max_connections=2)
             stack.callback(store.close)
             composer = Composer(store, self._options.app_url)
-            pulse = Pulse(self._session, self._options.evaluate_seconds, composer, desk.wake)
+            pulse = Pulse(self._session, self._options.evaluate_seconds, composer, desk.wake, self._beat)
             scheduler = self._scheduler(house, mirror)
+            scheduler.add_listener(partial(self._note_failure, (house, publishing)), EVENT_JOB_ERROR)
             stack.callback(scheduler.shutdown, wait=True)
+            stack.callback(mirror.stop)
             scheduler.start()
             pulse.run(stop, self._failed.is_set)
 
     def _scheduler(self, house: Connection, mirror: Mirror) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None})
-        scheduler.add_listener(self._note_failure, EVENT_JOB_ERROR)
         at_once = datetime.now(UTC) + timedelta(seconds=0.1)
         look_every = max(1.0, min(10.0, self._options.mirror_max_lag / 10))
         scheduler.add_job(mirror.tick, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
-        scheduler.add_job(
-            self._beat, "interval", args=[house], seconds=_BEAT_SECONDS, next_run_time=at_once, id="heartbeat"
-        )
         scheduler.add_job(self._keep_house, "interval", args=[house], hours=1, next_run_time=at_once, id="housekeeping")
         return scheduler
 
-    def _note_failure(self, event: JobExecutionEvent) -> None:
-        """A lost session ends the leadership; anything else is tried again at the job's next turn."""
-        log.error("a job failed", job=event.job_id, reason=str(event.exception).splitlines()[0])
-        if isinstance(event.exception, psycopg.OperationalError | psycopg.InterfaceError):
+    def _note_failure(self, sessions: tuple[Connection, ...], event: JobExecutionEvent) -> None:
+        """A lost session ends the leadership; anything else (a lock that wasn't to be had, a full disk) is tried again
+        at the job's next turn."""
+        reason = str(event.exception).splitlines() or [type(event.exception).__name__]
+        log.error("a job failed", job=event.job_id, reason=reason[0])
+        if any(session.closed for session in sessions):
             self._failed.set()
 
-    def _beat(self, connection: Connection) -> None:
-        beat(connection, "jobs", instance_name(), self._started_at, {"role": "leader"})
+    def _beat(self) -> None:
+        beat(self._session, "jobs", instance_name(), self._started_at, {"role": "leader"})
 
     def _keep_house(self, connection: Connection) -> None:
         options = self._options

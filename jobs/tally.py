@@ -6,6 +6,8 @@ and what they wrote is visible. The fold and the watermark's move are one transa
 Rows above the horizon aren't folded yet; readers and the evaluator add them as they are.
 """
 
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ingest.database import Connection, system_identifier
@@ -14,6 +16,7 @@ from jobs.exceptions import ClusterChanged
 from jobs.window_counts import CountRow, ExecutionRow
 
 _SQL = load_statements(__file__)
+_MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,26 @@ class Tally:
         if known != identifier:
             raise ClusterChanged("The tally's watermark")
 
+    def catch_up(self, stop: threading.Event) -> None:
+        """Fold what has piled up while nobody led, in steps that fit into memory, until a tick can do the rest."""
+        while not stop.is_set():
+            with self._connection.transaction():
+                watermark, horizon, _ = self._position()
+                span = {"watermark": watermark, "horizon": horizon, "rows": _MOST_ROWS}
+                cut = self._connection.execute(_SQL["cut"], span).fetchone()
+                if cut is None or cut[0] is None:
+                    return
+                # A single transaction with more rows than that is folded whole.
+                span["horizon"] = max(cut[0], watermark + 1)
+                self._fold(span)
+                self._connection.execute(_SQL["move_watermark"], span)
+
     def tick(self) -> Folded:
         """Fold what is new."""
         with self._connection.transaction():
             watermark, horizon, _ = self._position()
             span = {"watermark": watermark, "horizon": horizon}
-            errors = [CountRow(*row) for row in self._connection.execute(_SQL["fold_errors"], span)]
-            executions = [ExecutionRow(*row) for row in self._connection.execute(_SQL["fold_executions"], span)]
-            if errors:
-                self._connection.execute(_SQL["fold_groups"], span)
+            errors, executions = self._fold(span)
             if errors or executions:
                 self._connection.execute(_SQL["move_watermark"], span)
             pending = [CountRow(*row) for row in self._connection.execute(_SQL["pending_errors"], span)]
@@ -55,6 +69,13 @@ class Tally:
                 ExecutionRow(*row) for row in self._connection.execute(_SQL["pending_executions"], span)
             ]
         return Folded(errors, executions, pending, pending_executions)
+
+    def _fold(self, span: Mapping[str, int]) -> tuple[list[CountRow], list[ExecutionRow]]:
+        errors = [CountRow(*row) for row in self._connection.execute(_SQL["fold_errors"], span)]
+        executions = [ExecutionRow(*row) for row in self._connection.execute(_SQL["fold_executions"], span)]
+        if errors:
+            self._connection.execute(_SQL["fold_groups"], span)
+        return errors, executions
 
     def _position(self) -> tuple[int, int, str]:
         row = self._connection.execute(_SQL["position"]).fetchone()

@@ -8,6 +8,16 @@ for update;
 insert into tally_watermark (xact_id, system_identifier) values ('0', %(system_identifier)s)
 on conflict do nothing;
 
+-- cut: the transaction in which row number `rows` of either fact stands, null where fewer wait
+select least(
+    (select xact_id from error_metrics
+     where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
+     order by xact_id offset %(rows)s limit 1),
+    (select xact_id from execution_metrics
+     where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
+     order by xact_id offset %(rows)s limit 1)
+)::text::bigint;
+
 -- fold_errors: add the rows between watermark and horizon to the rollup; answers the touched series' new totals
 insert into error_counts as kept (bucket, project_id, workflow_id, source, error_type, severity, fingerprint, errors)
 select date_bin('10 seconds', "timestamp", 'epoch'::timestamptz) as bucket,

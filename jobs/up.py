@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.syntax import Syntax
 
+from ingest.keys import dsn_of
 from ingest.settings import PREFIX, Settings, local_address
 from jobs.exceptions import StartFailed
 from jobs.installation import ADMIN, ConnectionInfo, Installation, Secrets, check_port
@@ -138,13 +139,12 @@ class Up:
 
     def _connection_info(self, secrets: Secrets) -> ConnectionInfo:
         api = self._options.api_url
-        scheme, _, rest = api.partition("://")
         return ConnectionInfo(
             api_url=api,
             app_url=self._options.app_url,
             database_url=self._database_url,
             lake_url=str(self._lake_dir),
-            dsn=f"{scheme}://{secrets.ingest_key}@{rest}/1",
+            dsn=dsn_of(api, secrets.ingest_key),
             ingest_key=secrets.ingest_key,
             admin_key=secrets.admin_key,
         )

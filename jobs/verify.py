@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from analytics.lake import COLUMNS, DATASETS, Dataset, Part, list_parts, strangers
+from analytics.lake import COLUMNS, DATASETS, Dataset, Listing, Part, list_parts, strangers
 from ingest.database import Connection
 from ingest.statements import load_statements
 from jobs.ranges import read_range
@@ -45,6 +45,7 @@ def verify(connection: Connection, lake_dir: Path) -> Report:
         for (start, end), parts in _ranges(listing.parts):
             report.ranges += 1
             _compare(connection, dataset, (start, end), parts, oldest, report)
+        report.problems += _gaps(connection, dataset, listing)
         report.problems += _duplicates(listing.paths(), dataset)
         report.waiting += _count_from(connection, dataset, listing.watermark)
     return report
@@ -53,6 +54,18 @@ def verify(connection: Connection, lake_dir: Path) -> Report:
 def _ranges(parts: tuple[Part, ...]) -> Iterator[tuple[tuple[int, int], list[Part]]]:
     for span, members in groupby(parts, key=lambda part: (part.start, part.end)):
         yield span, list(members)
+
+
+def _gaps(connection: Connection, dataset: Dataset, listing: Listing) -> Iterator[str]:
+    """Ranges of which no part stands. Ranges follow each other from 0 to what the mirror has claimed."""
+    end = 0
+    for span, _ in _ranges(listing.parts):
+        if span[0] > end:
+            yield f"{dataset}, transactions {end} to {span[0]}: every part is missing."
+        end = max(end, span[1])
+    claim = connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
+    if claim is not None and claim[0] > listing.watermark:
+        yield f"{dataset}, transactions {listing.watermark} to {claim[0]}: every part is missing."
 
 
 def _compare(

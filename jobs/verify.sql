@@ -1,3 +1,6 @@
+-- claim: from where the mirror publishes next, or has published last
+select from_xact::text::bigint from mirror_claims where dataset = %(dataset)s;
+
 -- oldest_errors: the oldest transaction whose errors are still in Postgres
 select xact_id::text::bigint from error_metrics order by xact_id limit 1;
 

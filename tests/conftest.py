@@ -1,6 +1,7 @@
 """A real Postgres for the whole run, and a fresh, migrated database for each test that asks for one."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,21 +13,25 @@ from psycopg import sql
 from ingest.database import Connection, connect, migrate
 from jobs.postgres import EmbeddedPostgres
 
+pytest_plugins = ["tests.apis"]
+
 
 def with_database(url: str, name: str) -> str:
     return psycopg.conninfo.make_conninfo(url, dbname=name)
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server for the whole run: TEST_DATABASE_URL where it is set, else an embedded one."""
+def postgres_url() -> Iterator[str]:
+    """A server for the whole run: TEST_DATABASE_URL where it is set, else an embedded one. Not in pytest's own folder,
+    which another run of pytest closes to the user that Postgres runs as."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield given
         return
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
-    yield server.start()
-    server.stop()
+    with tempfile.TemporaryDirectory() as directory:
+        server = EmbeddedPostgres(Path(directory))
+        yield server.start()
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ class Slack:
         self.bodies: list[dict[str, Any]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.delay = 0.0
+        self.refusal = "no_service"
         self.url = ""
 
 
@@ -37,7 +38,12 @@ def slack_server() -> Iterator[Slack]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(b"ok" if status == 200 else b"no_service")
+            self.wfile.write(b"ok" if status == 200 else slack.refusal.encode())
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Sign in</html>")
 
         def log_message(self, *_: object) -> None:
             pass
@@ -56,6 +62,10 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[Mail] = []
         self.answers: list[str] = []
+        self.farewell = "221 Bye"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
+        return self.farewell
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
         if self.answers:

@@ -42,14 +42,24 @@ _LOOK = """<style>
 .mh-code { font-family: var(--st-code-font, monospace); font-size: 0.82rem; overflow-wrap: anywhere; }
 .mh-frame { border-left: 3px solid var(--mh-line); padding: 0.25rem 0 0.25rem 0.7rem; margin: 0.35rem 0; }
 .mh-frame.app { border-left-color: var(--mh-accent); }
+.mh-raised { margin: 0 0 0.4rem; font-size: 0.9rem; }
+.mh-source { margin-top: 0.25rem; font-family: var(--st-code-font, monospace); font-size: 0.8rem; overflow-x: auto; }
+.mh-source > div { white-space: pre; padding: 0.05rem 0.4rem; opacity: 0.7; }
+.mh-source > .mh-here { background: color-mix(in srgb, var(--mh-accent) 16%, transparent); opacity: 1; }
+.mh-line { display: inline-block; min-width: 2.4rem; padding-right: 0.7rem; text-align: right; opacity: 0.55;
+  user-select: none; }
+.mh-fold { margin: 0.35rem 0; font-size: 0.82rem; } .mh-fold summary { cursor: pointer; opacity: 0.65; }
+.mh-chips { display: flex; flex-wrap: wrap; gap: 0.35rem; }
+.mh-chip { border: 1px solid var(--mh-line); border-radius: 999px; padding: 0.08rem 0.6rem; font-size: 0.8rem;
+  overflow-wrap: anywhere; }
 .mh-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.88rem;
   margin: 0 !important; padding: 0 !important; }
 .mh-facts dt { opacity: 0.65; } .mh-facts dd { margin: 0; overflow-wrap: anywhere; }
 [class*="st-key-about_"] { flex-wrap: nowrap; }
 [class*="st-key-on_"] { align-self: center; } [class*="st-key-on_"] label { padding-top: 0.35rem; }
-@media (max-width: 1000px) { .st-key-lists > [data-testid="stHorizontalBlock"],
-  .st-key-lists > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
-  .st-key-lists > * [data-testid="stColumn"] { min-width: 100%; } }
+@media (max-width: 1000px) { [class*="st-key-lists"] > [data-testid="stHorizontalBlock"],
+  [class*="st-key-lists"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  [class*="st-key-lists"] > * [data-testid="stColumn"] { min-width: 100%; } }
 @media (max-width: 900px) { [data-testid="stMainBlockContainer"] { padding: 0.8rem 1rem 2rem; } }
 </style>"""
 

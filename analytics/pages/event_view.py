@@ -1,7 +1,6 @@
-"""One error, readable: what, where, and the stack with our own frames open."""
+"""One error, readable: what and where, the stack with our own frames open, tags, request, and all of it raw."""
 
 import json
-from collections.abc import Iterable
 from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,51 +8,12 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from analytics.pages.chrome import severity_mark, zone
+from analytics.pages.stack_view import dicts, stack_html
 
-_SHOWN_ELSEWHERE = frozenset(("message", "exception", "frames", "causes", "stack", "tags"))
-
-
-def event_view(event: dict[str, Any]) -> None:
-    """Draw an event as `error_by_id` answers it. Everything in it was masked before it was stored."""
-    metadata = event["metadata"]
-    st.html(
-        f'<h3 style="margin:0;overflow-wrap:anywhere">{severity_mark(event["severity"])}{escape(event["title"])}</h3>'
-    )
-    facts, details = st.columns([1, 1.4], gap="large")
-    with facts:
-        st.html(_facts(event, metadata))
-    with details:
-        message = metadata.get("message")
-        if isinstance(message, str) and message and message not in event["title"]:
-            st.code(message, language=None, wrap_lines=True)
-        if isinstance(metadata.get("frames"), list):
-            _frames(metadata.get("exception"), metadata["frames"])
-        for cause in _dicts(metadata.get("causes")):
-            st.caption("Caused by")
-            _frames(cause, cause.get("frames", []))
-        if isinstance(metadata.get("stack"), str):
-            st.code(metadata["stack"], language=None)
-    with st.expander("Raw"):
-        st.code(json.dumps(event, indent=2, default=str, ensure_ascii=False), language="json")
-
-
-def _facts(event: dict[str, Any], metadata: dict[str, Any]) -> str:
-    local = event["timestamp"].astimezone(ZoneInfo(zone()))
-    rows = [
-        ("Time", f"{local:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {local:%Z}"),
-        ("Severity", event["severity"]),
-        ("Type", event["error_type"]),
-        ("Source", event["source"]),
-    ]
-    rows += [(name, event[key]) for name, key in _IDS if event[key]]
-    rows += [(key, value) for key, value in metadata.items() if key not in _SHOWN_ELSEWHERE and _is_plain(value)]
-    tags = metadata.get("tags")
-    if isinstance(tags, dict):
-        rows += [(str(name), value) for name, value in tags.items() if _is_plain(value)]
-    cells = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in rows)
-    return f'<dl class="mh-facts">{cells}</dl>'
-
-
+Json = dict[str, Any]
+_SHOWN_ELSEWHERE = frozenset(
+    """message exception frames causes stack tags request user contexts extra breadcrumbs attributes resource""".split()
+)
 _IDS = (
     ("Workflow", "workflow_id"),
     ("Run", "run_id"),
@@ -61,37 +21,123 @@ _IDS = (
     ("Group", "fingerprint"),
     ("Id", "error_id"),
 )
+_SECTIONS = (
+    ("User", "user"),
+    ("Contexts", "contexts"),
+    ("Extra", "extra"),
+    ("Attributes", "attributes"),
+    ("Resource", "resource"),
+)
+_RELATIONS = {"cause": "Caused by", "context": "While handling", "member": "With it"}
+
+
+def event_view(event: Json) -> None:
+    """Draw an event as `error_by_id` answers it. Everything in it was masked before it was stored."""
+    metadata = event["metadata"]
+    st.html(
+        f'<h3 style="margin:0;overflow-wrap:anywhere">{severity_mark(event["severity"])}{escape(event["title"])}</h3>'
+    )
+    if chips := _chips(metadata.get("tags")):
+        st.html(chips)
+    with st.container(key="lists_event"):
+        facts, details = st.columns([1, 1.7], gap="large")
+    with facts:
+        st.html(_facts(event, metadata))
+    with details:
+        _what_happened(event, metadata)
+        _request(metadata.get("request"))
+        _breadcrumbs(metadata.get("breadcrumbs"))
+        for label, name in _SECTIONS:
+            if isinstance(metadata.get(name), dict) and metadata[name]:
+                with st.expander(label):
+                    st.html(_definitions(_flat(metadata[name])))
+    with st.expander("Raw"):
+        st.code(json.dumps(event, indent=2, default=str, ensure_ascii=False), language="json")
+
+
+def _what_happened(event: Json, metadata: Json) -> None:
+    message = metadata.get("message")
+    exception = metadata.get("exception")
+    value = exception.get("value") if isinstance(exception, dict) else None
+    if isinstance(message, str) and message and message != value and message not in event["title"]:
+        st.code(message, language=None, wrap_lines=True)
+    if stack := stack_html(exception, metadata.get("frames")):
+        st.html(stack)
+    for cause in dicts(metadata.get("causes")):
+        st.caption(_RELATIONS.get(str(cause.get("relation")), "Caused by"))
+        st.html(stack_html(cause, cause.get("frames")))
+    stack_text = metadata.get("stack")
+    if isinstance(stack_text, str) and stack_text:
+        if metadata.get("frames"):
+            with st.expander("Stack as it was sent"):
+                st.code(stack_text, language=None)
+        else:
+            st.code(stack_text, language=None)
+
+
+def _request(request: object) -> None:
+    if not isinstance(request, dict) or not request:
+        return
+    line = " ".join(str(request[name]) for name in ("method", "url") if request.get(name))
+    rest = {name: value for name, value in request.items() if name not in ("method", "url")}
+    with st.expander(f"Request {line}"[:160].replace("[", r"\["), expanded=False):
+        st.html(_definitions(_flat(rest)) if rest else '<p class="mh-dim">Nothing else was sent.</p>')
+
+
+def _breadcrumbs(crumbs: object) -> None:
+    known = dicts(crumbs)
+    if not known:
+        return
+    rows = []
+    for crumb in known:
+        what = " · ".join(str(crumb[name]) for name in ("category", "level") if crumb.get(name))
+        said = crumb.get("message") or (json.dumps(crumb["data"], default=str) if crumb.get("data") else "")
+        rows.append((what or "-", said))
+    with st.expander(f"What happened before ({len(known)})"):
+        st.html(_definitions(rows))
+
+
+def _facts(event: Json, metadata: Json) -> str:
+    local = event["timestamp"].astimezone(ZoneInfo(zone()))
+    rows: list[tuple[str, object]] = [
+        ("Time", f"{local:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {local:%Z}"),
+        ("Severity", event["severity"]),
+        ("Type", event["error_type"]),
+        ("Source", event["source"]),
+    ]
+    rows += [(name, event[key]) for name, key in _IDS if event[key]]
+    rows += [(key, value) for key, value in metadata.items() if key not in _SHOWN_ELSEWHERE and _is_plain(value)]
+    return _definitions(rows)
+
+
+def _definitions(rows: list[tuple[str, object]]) -> str:
+    cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in rows)
+    return f'<dl class="mh-facts">{cells}</dl>'
+
+
+def _flat(value: Json, prefix: str = "") -> list[tuple[str, object]]:
+    """Nested objects as dotted names; lists as JSON."""
+    rows: list[tuple[str, object]] = []
+    for name, item in value.items():
+        if isinstance(item, dict) and item and prefix.count(".") < 3:
+            rows += _flat(item, f"{prefix}{name}.")
+        elif isinstance(item, list | dict):
+            rows.append((f"{prefix}{name}", json.dumps(item, default=str, ensure_ascii=False)))
+        elif item is not None:
+            rows.append((f"{prefix}{name}", item))
+    return rows
+
+
+def _chips(tags: object) -> str:
+    if not isinstance(tags, dict):
+        return ""
+    chips = "".join(
+        f'<span class="mh-chip"><span class="mh-dim">{escape(str(name))}</span> {escape(str(value))}</span>'
+        for name, value in tags.items()
+        if _is_plain(value)
+    )
+    return f'<div class="mh-chips">{chips}</div>' if chips else ""
 
 
 def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float) and str(value) != ""
-
-
-def _dicts(value: object) -> Iterable[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _frames(exception: object, frames: object) -> None:
-    if isinstance(exception, dict):
-        st.html(
-            f'<p class="mh-code" style="margin:0"><b>{escape(str(exception.get("type") or ""))}</b>: '
-            f"{escape(str(exception.get('value') or ''))}</p>"
-        )
-    known = list(_dicts(frames))
-    ours = [frame for frame in known if frame.get("in_app")] or known
-    st.html("".join(map(_frame, ours)))
-    if len(ours) < len(known):
-        with st.expander(f"All {len(known)} frames"):
-            st.html("".join(map(_frame, known)))
-
-
-def _frame(frame: dict[str, Any]) -> str:
-    place = f"{escape(str(frame.get('file') or ''))}:{escape(str(frame.get('line') or ''))}"
-    code = escape(str(frame.get("context_line") or ""))
-    kind = "mh-frame app" if frame.get("in_app") else "mh-frame"
-    return (
-        f'<div class="{kind}"><span class="mh-code"><b>{escape(str(frame.get("function") or ""))}</b></span> '
-        f'<span class="mh-dim mh-code">{place}</span>'
-        + (f'<div class="mh-code">{code}</div>' if code else "")
-        + "</div>"
-    )

@@ -1,5 +1,6 @@
 """The items of one request on their way through a door: each is taken or refused by itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic_core import to_json
@@ -8,8 +9,17 @@ from ingest.doors.gate import Gate
 from ingest.doors.problems import Answer, Problem, answer
 from ingest.exceptions import SpoolFull, StoreUnavailable
 from ingest.rows import Row
+from ingest.writer import Outcome
 
 _JSON = b"application/json"
+
+
+async def commit_rows(gate: Gate, rows: Sequence[Row]) -> Outcome:
+    """Make rows durable. Raises Problem 503 when neither Postgres nor the spool takes them."""
+    try:
+        return await gate.writer.write(rows)
+    except (SpoolFull, StoreUnavailable) as error:
+        raise Problem(503, str(error), {"Retry-After": "5"}) from error
 
 
 @dataclass(slots=True)
@@ -37,10 +47,7 @@ class Batch:
         """
         duplicates = 0
         if self.rows:
-            try:
-                outcome = await gate.writer.write(self.rows)
-            except (SpoolFull, StoreUnavailable) as error:
-                raise Problem(503, str(error), {"Retry-After": "5"}) from error
+            outcome = await commit_rows(gate, self.rows)
             duplicates = outcome.duplicates
             self.rejected |= {self.positions[index]: reason for index, reason in outcome.rejected.items()}
         if self.count == len(self.rejected) == 1:

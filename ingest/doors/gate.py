@@ -1,64 +1,100 @@
-"""What every door shares: who may enter, how much at once, and the writer behind it.
+"""What every door shares: who may enter, for which project, how much at once, and the writer behind it.
 
 Doors are plain ASGI applications: they stand before the router, because at thousands of requests a second its work
 would cost more than theirs.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
 
-import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from ingest.access import Access, bearer
-from ingest.doors.bodies import documents, read_body
-from ingest.doors.problems import Answer, Problem
+from ingest.doors.bodies import read_body
+from ingest.doors.documents import documents
+from ingest.doors.problems import Answer
+from ingest.doors.room import Room, Share
+from ingest.exceptions import InvalidEvent
+from ingest.keys import Grant
 from ingest.writer import Writer
 
-log = structlog.get_logger("doors")
+
+class Visit:
+    """One request at a door."""
+
+    __slots__ = ("headers", "receive", "scope", "share")
+
+    def __init__(self, scope: Scope, receive: Receive, share: Share) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.share = share
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value; `name` in lower case."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def parameter(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        query: bytes = self.scope["query_string"]
+        values = parse_qs(query.decode("latin-1")).get(name) if query else None
+        return values[0] if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose the items of a request are, where they don't say so themselves. A bound owner has no others."""
+
+    project_id: UUID | None = None
+    is_bound: bool = False
+
+    def own(self, item: dict[str, Any]) -> dict[str, Any]:
+        """The item with its project. Raises InvalidEvent for one of another project."""
+        mine = None if self.project_id is None else str(self.project_id)
+        named = item.get("project_id")
+        if named is None:
+            return item if mine is None else {**item, "project_id": mine}
+        if self.is_bound and str(named).lower() != mine:
+            raise InvalidEvent("project_id: the key belongs to another project.")
+        return item
+
+
+ANYBODY = Owner()
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Held by every door of the API."""
+    """Held by every door of the API. `counts` says what came in beside errors and executions, for `/metrics`."""
 
     access: Access
     writer: Writer
+    room: Room
     max_body_bytes: int
     max_batch: int
+    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
-    async def admit(self, scope: Scope, receive: Receive) -> list[Any]:
-        """The JSON items of a request whose key may send. Raises Problem."""
-        headers = dict(scope["headers"])
-        authorization = headers.get(b"authorization")
-        await self.access.require(bearer(authorization and authorization.decode("latin-1")), "ingest")
-        body = await read_body(headers, receive, self.max_body_bytes)
-        return documents(body, headers.get(b"content-type", b"").decode("latin-1"), self.max_batch)
+    async def admit(self, visit: Visit) -> tuple[list[Any], Owner]:
+        """The JSON items of a request whose key may send, and whose they are. Raises Problem."""
+        grant = await self.access.require(bearer(visit.header(b"authorization")), "ingest")
+        owner = await self.owner(grant, visit.parameter("project"))
+        body = await self.body(visit)
+        return documents(body, visit.headers.get(b"content-type", b""), self.max_batch), owner
+
+    async def owner(self, grant: Grant, reference: str | None) -> Owner:
+        """Whose the items are. Raises Problem for a project that isn't known, or isn't the key's."""
+        if reference is None and grant.project is None:
+            return ANYBODY
+        project = await self.access.project(grant, reference)
+        return Owner(project.id if project else None, grant.project is not None)
+
+    async def body(self, visit: Visit) -> bytes:
+        """The decompressed body. Raises Problem."""
+        return await read_body(visit.headers, visit.receive, self.max_body_bytes, visit.share)
 
 
-Take = Callable[[list[Any], Gate], Awaitable[Answer]]
-
-
-class Doors:
-    """Opens the door that a path leads to; everything else goes on to `behind`."""
-
-    def __init__(self, doors: Mapping[str, Take], gate: Gate, behind: ASGIApp) -> None:
-        self._doors = doors
-        self._gate = gate
-        self._behind = behind
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        take = self._doors.get(scope.get("path", "")) if scope["type"] == "http" else None
-        if take is None or scope["method"] != "POST":
-            await self._behind(scope, receive, send)
-            return
-        try:
-            answer = await take(await self._gate.admit(scope, receive), self._gate)
-        except Problem as problem:
-            answer = problem.answer()
-        except Exception:  # the sender gets an answer, and the log the reason
-            log.exception("a door failed", path=scope["path"])
-            answer = Problem(500, "Something went wrong here. It is logged; send it again later.").answer()
-        await send(answer.start)
-        await send(answer.body)
+Door = Callable[[Visit, Gate], Awaitable[Answer]]

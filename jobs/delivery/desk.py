@@ -32,8 +32,8 @@ class DeliveryDesk:
 
         transports = {"slack": SlackTransport(), "email": MailTransport(options)}
         vault = Vault(options.secret_key.get_secret_value())
-        self._outbox = Outbox(open_connection, transports, vault, lambda: datetime.now(UTC))
         self._news = threading.Event()
+        self._outbox = Outbox(open_connection, transports, vault, lambda: datetime.now(UTC), self._news.set)
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
@@ -63,6 +63,9 @@ class DeliveryDesk:
             except (psycopg.Error, StoreUnavailable) as error:
                 log.warning("the outbox can't be read", reason=type(error).__name__)
                 pause = 1.0
+            except Exception:  # this thread must outlive whatever happens: nobody else delivers
+                log.exception("delivery failed")
+                pause = _LONGEST_SLEEP
             self._news.wait(pause)
 
     @staticmethod

@@ -5,6 +5,7 @@ lease is over: at least once, with the same deduplication key.
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import structlog
 from pydantic import ValidationError
 
 from ingest.database import Connection
+from ingest.exceptions import StoreUnavailable
 from ingest.statements import load_statements
 from ingest.vault import Vault, VaultClosed
 from jobs.delivery.message import Message
@@ -24,8 +27,11 @@ from jobs.delivery.transport import Destination, PassingFailure, PermanentFailur
 
 _SQL = load_statements(__file__)
 LEASE_SECONDS = 60
-_AT_ONCE = 4
+_AT_ONCE = 16
+_EACH_CHANNEL = 2  # a channel that hangs holds no more than these
 _LONGEST_PAUSE = 600.0
+_LONGEST_ASKED = 3600.0
+_RECORD_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _GIVE_UP_AFTER = timedelta(hours=24)
 
 log = structlog.get_logger("delivery")
@@ -43,7 +49,8 @@ class _Leased:
 
 
 class Outbox:
-    """`connect` opens a connection in autocommit mode; `clock` answers the time."""
+    """`connect` opens a connection in autocommit mode; `clock` answers the time; `when_free` is called whenever a
+    notification is settled or postponed."""
 
     def __init__(
         self,
@@ -51,44 +58,79 @@ class Outbox:
         transports: Mapping[str, Transport],
         vault: Vault,
         clock: Callable[[], datetime],
+        when_free: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect = connect
         self._transports = transports
         self._vault = vault
         self._clock = clock
+        self._when_free = when_free
         self._workers = ThreadPoolExecutor(_AT_ONCE, "delivery")
+        self._under_way: dict[UUID, UUID] = {}  # notification: lease
+        self._looked_at = clock()
+        self._closing = threading.Event()
 
     def deliver_due(self) -> int:
-        """Start sending what is due, each notification by a worker of its own, so that a channel that hangs delays no
-        other; answers how many."""
-        lease = uuid4()
-        values = {"lease": lease, "now": self._clock(), "seconds": LEASE_SECONDS, "limit": _AT_ONCE}
+        """Start sending what is due, as much of it as there are free workers, so that nothing waits under a lease;
+        answers how many. Renews the leases of what is under way: a sender that is slow is no dead one."""
+        lease, now = uuid4(), self._clock()
+        under_way = dict(self._under_way)
+        times = {"now": now, "seconds": LEASE_SECONDS}
+        bounds = {"limit": _AT_ONCE - len(under_way), "each_channel": _EACH_CHANNEL}
+        self._looked_at = now
         with self._connect() as connection:
-            leased = [_Leased(*row) for row in connection.execute(_SQL["lease"], values).fetchall()]
+            if under_way:
+                held = {"ids": list(under_way), "leases": list(under_way.values())}
+                connection.execute(_SQL["renew"], times | held)
+            rows = connection.execute(_SQL["lease"], times | bounds | {"lease": lease}).fetchall()
+        leased = [_Leased(*row) for row in rows]
         for notification in leased:
+            self._under_way[notification.id] = lease
             self._workers.submit(self._deliver, notification, lease)
         return len(leased)
 
     def next_due(self) -> datetime | None:
-        """When there is something to do next."""
+        """When there is something to do next that `deliver_due` hasn't seen to."""
         with self._connect() as connection:
-            row = connection.execute(_SQL["next_due"]).fetchone()
+            row = connection.execute(_SQL["next_due"], {"now": self._looked_at}).fetchone()
         return None if row is None else row[0]
 
     def close(self, *, wait: bool = True) -> None:
         """Let what is under way finish."""
+        self._closing.set()
         self._workers.shutdown(wait=wait, cancel_futures=True)
 
     def _deliver(self, notification: _Leased, lease: UUID) -> None:
         try:
             with self._connect() as connection:
                 transport, destination = self._destination(connection, notification)
-                began, clock = self._clock(), time.monotonic()
-                outcome, detail, retry_after = _attempt(transport, destination, notification)
-                duration = round((time.monotonic() - clock) * 1000)
-                self._record(connection, notification, lease, (outcome, detail, retry_after), (began, duration))
+            began, clock = self._clock(), time.monotonic()
+            result = _attempt(transport, destination, notification)
+            duration = round((time.monotonic() - clock) * 1000)
+            self._record_surely(notification, lease, result, (began, duration))
         except Exception:  # the lease runs out and it is tried again
             log.exception("delivery was interrupted", channel=notification.channel_name)
+        finally:
+            self._under_way.pop(notification.id, None)
+            self._when_free()
+
+    def _record_surely(
+        self,
+        notification: _Leased,
+        lease: UUID,
+        result: tuple[str, str, float | None],
+        timing: tuple[datetime, int],
+    ) -> None:
+        """What was sent and isn't recorded is sent again: so a Postgres that is away for a moment is waited for."""
+        for pause in (*_RECORD_PAUSES, None):
+            try:
+                with self._connect() as connection:
+                    self._record(connection, notification, lease, result, timing)
+            except (psycopg.OperationalError, StoreUnavailable):
+                if pause is None or self._closing.wait(pause):
+                    raise
+            else:
+                return
 
     def _destination(
         self, connection: Connection, notification: _Leased
@@ -120,7 +162,7 @@ class Outbox:
             outcome, detail = "permanent", f"{detail} Given up after a day."
         with connection.transaction():
             if outcome == "retry":
-                pause = retry_after if retry_after is not None else _pause(notification.attempts)
+                pause = max(_pause(notification.attempts), min(retry_after or 0.0, _LONGEST_ASKED))
                 values = {"id": notification.id, "lease": lease, "next_attempt_at": now + timedelta(seconds=pause)}
                 connection.execute(_SQL["postpone"], values)
             else:
@@ -147,6 +189,8 @@ def _attempt(
         return "permanent", str(failure), None
     except ValidationError:
         return "permanent", "The message can't be read: it was written by another version.", None
+    except Exception as error:  # noqa: BLE001 - a transport's mistake is an attempt like any other; its text may be secret
+        return "retry", f"It couldn't be sent ({type(error).__name__}).", None
 
 
 def _pause(attempts: int) -> float:

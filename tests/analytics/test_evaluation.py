@@ -172,10 +172,12 @@ def test_it_decides(
     assert (decision.state.state, decision.transition, decision.reason) == (after, transition, reason)
 
 
-def test_a_clock_that_goes_backwards_changes_nothing() -> None:
-    before = state(State.FIRING)
-    decision = evaluate(rule(), before, counts(0), NOW - timedelta(minutes=5))
-    assert (decision.state, decision.transition, decision.reason) == (before, None, Reason.CLOCK)
+def test_a_clock_that_goes_backwards_decides_nothing_and_is_followed() -> None:
+    earlier = NOW - timedelta(minutes=5)
+    decision = evaluate(rule(), state(State.FIRING), counts(0), earlier)
+    assert (decision.state.state, decision.transition, decision.reason) == (State.FIRING, None, Reason.CLOCK)
+    again = evaluate(rule(), decision.state, counts(0), earlier + timedelta(seconds=2))
+    assert again.transition is Transition.RESOLVED
 
 
 def test_the_window_never_reaches_further_back_than_it_says() -> None:

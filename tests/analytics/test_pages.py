@@ -11,11 +11,12 @@ from streamlit.testing.v1 import AppTest
 from analytics.alert_store import list_channels, list_rules
 from analytics.pages.chrome import store
 from ingest.database import Connection
+from ingest.keys import list_keys
 from ingest.settings import settings
 from jobs.tally import Tally
 from tests.seeding import insert_error, insert_many, insert_report
 
-PAGES = ("overview", "history", "thresholds")
+PAGES = ("overview", "history", "thresholds", "connect")
 
 
 @pytest.fixture(autouse=True)
@@ -180,3 +181,21 @@ def test_a_mail_channel_asks_for_addresses_and_refuses_what_is_none(connection: 
     assert [channel.settings for channel in list_channels(connection)] == [
         {"to": ["ann@example.com", "bob@example.com"]}
     ]
+
+
+def test_connect_shows_each_project_its_dsn(connection: Connection) -> None:
+    page = opened("connect")
+    assert "No key of this project" in page.info[0].value
+    page.button[0].click().run()
+    shown = page.code[0].value
+    (key,) = list_keys(connection)
+    assert shown.startswith(f"http://{key.prefix}")
+    assert shown.endswith("@127.0.0.1:8080/1")
+    assert any("sentry_sdk.init" in block.value and shown in block.value for block in page.code)
+
+    page.text_input[0].input("shop")
+    next(button for button in page.button if button.label == "Create").click().run()
+    page.selectbox(key="connect_project").select(2).run()
+    assert page.code[0].value.endswith("@127.0.0.1:8080/2")
+    assert list_keys(connection)[1].project_number == 2
+    assert not page.exception

@@ -33,10 +33,10 @@ def baseline() -> Iterator[int]:
         process.wait()
 
 
-def drive(port: int, key: str, batch: int, seconds: float) -> float:
+def drive(port: int, key: str, batch: int, seconds: float, path: str = "/api/error-events") -> float:
     """Requests a second from a process of its own."""
     connections = 64 if batch == 1 else 8
-    arguments = [port, "/api/error-events", key, batch, seconds, connections]
+    arguments = [port, path, key, batch, seconds, connections]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.load", *map(str, arguments)],
         cwd=ROOT,
@@ -56,6 +56,17 @@ def single_events(installation: Running, seconds: float, rounds: int) -> tuple[f
             theirs.append(drive(baseline_port, "none", 1, seconds))
             ours.append(drive(port, installation.info["ingest_key"], 1, seconds))
     return statistics.median(theirs), statistics.median(ours)
+
+
+def envelopes(installation: Running, seconds: float, rounds: int) -> tuple[float, float]:
+    """Median requests a second of the native door and of the Sentry door, measured in turn."""
+    port = int(installation.info["api_url"].rpartition(":")[2])
+    key = installation.info["ingest_key"]
+    native, sentry = [], []
+    for _ in range(rounds):
+        native.append(drive(port, key, 1, seconds))
+        sentry.append(drive(port, key, 1, seconds, "/api/1/envelope/"))
+    return statistics.median(native), statistics.median(sentry)
 
 
 def batches(installation: Running, seconds: float, rounds: int) -> tuple[float, float]:

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+
+from tests.bench.envelopes import envelope
 
 MESSAGES = (
     ("Error: HTTP 502", {"node": "createContact", "http_status": 502, "attempt": 2, "max_attempts": 5}),
@@ -47,7 +51,25 @@ def requests(path: str, key: str, batch: int, count: int = 400) -> list[bytes]:
     return made
 
 
-async def _connection(port: int, texts: list[bytes], until: float, answered: list[int]) -> None:
+class Envelopes:
+    """Endless requests of one envelope, each with an id of its own, by index like a list."""
+
+    def __init__(self, path: str, key: str) -> None:
+        body, event_id = envelope()
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-Sentry-Auth: Sentry sentry_key={key}, sentry_version=7\r\n"
+            f"Content-Type: application/x-sentry-envelope\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self._parts = (head.encode() + body).split(event_id.encode())
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> bytes:
+        return os.urandom(16).hex().encode().join(self._parts)
+
+
+async def _connection(port: int, texts: Sequence[bytes] | Envelopes, until: float, answered: list[int]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     number = random.randrange(len(texts))
     while time.perf_counter() < until:
@@ -62,7 +84,7 @@ async def _connection(port: int, texts: list[bytes], until: float, answered: lis
     writer.close()
 
 
-async def drive(port: int, texts: list[bytes], seconds: float, connections: int) -> float:
+async def drive(port: int, texts: Sequence[bytes] | Envelopes, seconds: float, connections: int) -> float:
     """Requests a second."""
     answered = [0]
     began = time.perf_counter()
@@ -76,7 +98,7 @@ def main() -> None:
     port, path, key, batch, seconds, connections = sys.argv[1:]
     import uvloop  # noqa: PLC0415
 
-    texts = requests(path, key, int(batch))
+    texts = Envelopes(path, key) if path.endswith("/envelope/") else requests(path, key, int(batch))
     print(uvloop.run(drive(int(port), texts, float(seconds), int(connections))))
 
 

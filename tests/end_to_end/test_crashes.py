@@ -15,10 +15,12 @@ import pytest
 
 from tests.end_to_end.running import Running, running, until
 
+pytestmark = pytest.mark.timeout(400)  # a disk that others use too makes many small parts slow
+
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = {"MESHHOOK_ERRORS_MIRROR_MAX_LAG": "1", "MESHHOOK_ERRORS_MIRROR_MAX_ROWS": "300"}
+    settings = {"MESHHOOK_ERRORS_MIRROR_MAX_LAG": "1", "MESHHOOK_ERRORS_MIRROR_MAX_ROWS": "1000"}
     with running(tmp_path_factory.mktemp("crash") / "data", **settings) as started:
         yield started
 
@@ -68,7 +70,7 @@ def ids_in_lake(installation: Running) -> list[str]:
 
 
 def assert_nothing_is_lost_or_twice(installation: Running, acknowledged: set[str]) -> None:
-    until(lambda: acknowledged <= set(ids_in_lake(installation)), 60)
+    until(lambda: acknowledged <= set(ids_in_lake(installation)), 150)
     published = ids_in_lake(installation)
     assert len(published) == len(set(published))
     with psycopg.connect(installation.info["database_url"]) as connection:

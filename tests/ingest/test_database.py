@@ -4,8 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.database import Connection, make_partitions, migrate, migrations, partition_name, system_identifier
-from ingest.exceptions import MigrationFailed
+from ingest.database import (
+    Connection,
+    connect,
+    make_partitions,
+    migrate,
+    migrations,
+    partition_name,
+    system_identifier,
+)
+from ingest.exceptions import MigrationFailed, StoreUnavailable
 
 INSERT = """insert into error_metrics (error_id, timestamp, source, error_type, severity, title, fingerprint,
     received_at)
@@ -14,6 +22,14 @@ values (gen_random_uuid(), %(at)s, 'worker', 'execution', 'high', 't', 'f', %(at
 
 def test_migrating_again_changes_nothing(connection: Connection) -> None:
     assert migrate(connection) == []
+
+
+@pytest.mark.parametrize("url", ["postgres:/me:s3cret@host/db", "postgresql://me:s3cret%zz@host/db"])
+def test_an_address_that_cannot_be_read_is_not_repeated(url: str) -> None:
+    with pytest.raises(StoreUnavailable) as error:
+        connect(url, "tests")
+    assert "s3cret" not in str(error.value)
+    assert "DATABASE_URL" in str(error.value)
 
 
 def test_a_database_of_a_newer_version_is_refused(connection: Connection) -> None:

@@ -64,28 +64,37 @@ def test_types_functions_and_sources_tell_causes_apart() -> None:
     assert len({of(kind="A"), of(kind="B"), of(trace=frames("a")), of(trace=frames("b")), of(source="webhook")}) == 5
 
 
+def own(given: object) -> str | None:
+    return own_fingerprint(given, lambda: "1-default")
+
+
+def test_a_placeholder_stands_for_the_group_that_it_would_be_otherwise() -> None:
+    assert own(["{{ default }}", "tenant-7"]) == "1-default|tenant-7"
+    assert own(["{{default}}"]) == "1-default"
+
+
 def test_the_caller_s_own_wins() -> None:
-    assert own_fingerprint("billing") == "billing"
-    assert own_fingerprint(["billing", 42]) == "billing|42"
-    assert own_fingerprint("x" * 500) == own_fingerprint("x" * 500)
-    assert len(own_fingerprint("x" * 500) or "") < 64
-    assert own_fingerprint({}) is None
+    assert own("billing") == "billing"
+    assert own(["billing", 42]) == "billing|42"
+    assert own("x" * 500) == own("x" * 500)
+    assert len(own("x" * 500) or "") < 64
+    assert own({}) is None
 
 
 def test_the_caller_s_own_is_masked_before_it_is_shortened() -> None:
-    assert own_fingerprint(["billing", "bob@example.com"]) == "billing|[masked:email]"
+    assert own(["billing", "bob@example.com"]) == "billing|[masked:email]"
     long = "billing " * 7
-    assert own_fingerprint(f"{long}ann@example.com") == own_fingerprint(f"{long}bob@example.com")
+    assert own(f"{long}ann@example.com") == own(f"{long}bob@example.com")
 
 
 @pytest.mark.parametrize("given", ["  ", [], [None], True, {"a": 1}])
 def test_a_fingerprint_of_nothing_usable_is_none(given: Any) -> None:
-    assert own_fingerprint(given) is None
+    assert own(given) is None
 
 
 def test_a_fingerprint_is_one_line_of_at_most_64_characters() -> None:
-    assert own_fingerprint("a\n b") == "a b"
-    assert len(own_fingerprint(["x" * 100_000] * 1000) or "") <= 64
+    assert own("a\n b") == "a b"
+    assert len(own(["x" * 100_000] * 1000) or "") <= 64
 
 
 def test_a_computed_fingerprint_names_its_version() -> None:

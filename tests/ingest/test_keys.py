@@ -3,18 +3,18 @@
 import pytest
 
 from ingest.database import Connection
-from ingest.keys import UnknownKey, create_key, find_role, list_keys, revoke_key
+from ingest.keys import Grant, UnknownKey, create_key, find_grant, list_keys, revoke_key
 
 
 def test_a_key_has_its_role_until_it_is_revoked(connection: Connection) -> None:
     key = create_key(connection, "worker", "ingest")
-    assert find_role(connection, key) == "ingest"
+    assert find_grant(connection, key) == Grant("ingest")
     revoke_key(connection, str(list_keys(connection)[0].id))
-    assert find_role(connection, key) is None
+    assert find_grant(connection, key) is None
 
 
 def test_an_unknown_key_has_no_role(connection: Connection) -> None:
-    assert find_role(connection, "mh_admin_guess") is None
+    assert find_grant(connection, "mh_admin_guess") is None
 
 
 def test_the_key_itself_is_not_stored(connection: Connection) -> None:

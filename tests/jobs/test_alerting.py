@@ -1,6 +1,7 @@
 """The live evaluator on a real database: alerts, and one outbox row for each channel, exactly once."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ from uuid import uuid4
 import pytest
 
 from analytics.alert_store import create_channel, create_rule, delete_rule, list_rules, update_rule
+from analytics.lake import Part
+from analytics.queries import top_groups
 from analytics.rules import ChannelDraft, RuleDraft
 from analytics.store import Store
 from ingest.database import Connection, connect
@@ -209,3 +212,93 @@ def test_the_message_is_json_that_names_its_scope(
     told = json.loads(row[0])
     assert told["scope"] == {"source": ["worker"], "error_type": ["execution"]}
     assert "source=worker&error_type=execution" in told["links"]["history"]
+
+
+def test_a_damaged_lake_stops_no_alert(
+    connection: Connection, lake_dir: Path, composer: Composer, channels: list[Any]
+) -> None:
+    rule(connection, channels[:1], window_seconds=86_400)
+    watch = Watch(connection, composer)
+    breach(connection)
+    day = lake_dir / "errors" / f"day={now():%Y-%m-%d}"
+    day.mkdir(parents=True)
+    (day / Part.name(0, 1, 1, 1)).write_bytes(b"no parquet")
+    assert watch.tick() == 1
+    assert outbox(connection) == [("firing", "team")]
+
+
+def test_who_was_told_of_the_breach_is_told_of_its_end(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    team, boss = channels
+    made = rule(connection, [team])
+    watch = Watch(connection, composer)
+    breach(connection)
+    watch.tick()
+    update_rule(connection, made.id, RuleDraft(**made.model_dump(exclude={"id"}) | {"channel_ids": (boss,)}))
+    watch.evaluator.load(now())
+    assert watch.tick(now() + timedelta(seconds=90)) == 1
+    assert outbox(connection) == [("firing", "team"), ("resolved", "team")]
+
+
+def test_a_rule_that_is_deleted_in_between_disturbs_no_other(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    made = rule(connection, channels, name="a")
+    rule(connection, channels[:1], name="b")
+    watch = Watch(connection, composer)
+    delete_rule(connection, made.id)
+    breach(connection)
+    assert watch.tick() == 1
+    assert outbox(connection) == [("firing", "team")]
+
+
+def test_a_rule_that_is_switched_on_again_waits_its_whole_time(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    made = rule(connection, channels, for_seconds=300)
+    watch = Watch(connection, composer)
+    breach(connection)
+    watch.tick()
+    assert [view.state for view in list_rules(connection)] == ["pending"]
+    terms = made.model_dump(exclude={"id"})
+    update_rule(connection, made.id, RuleDraft(**terms | {"enabled": False}))
+    watch.evaluator.load(now())
+    update_rule(connection, made.id, RuleDraft(**terms))
+    later = now() + timedelta(seconds=600)
+    watch.evaluator.load(later)
+    breach(connection, timestamp=later)
+    assert watch.tick(later) == 0
+
+
+def test_a_clock_that_was_ahead_for_a_moment_costs_no_alert(
+    connection: Connection, composer: Composer, channels: list[Any]
+) -> None:
+    rule(connection, channels[:1], window_seconds=300)
+    watch = Watch(connection, composer)
+    breach(connection, 2)
+    watch.tick()
+    watch.tick(now() + timedelta(hours=1))
+    watch.tick()
+    breach(connection, 1)
+    assert watch.tick() == 1
+    assert outbox(connection) == [("firing", "team")]
+
+
+def test_slow_details_hold_back_few_alerts(
+    connection: Connection, composer: Composer, channels: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_groups(*options: Any) -> Any:
+        time.sleep(0.3)
+        return top_groups(*options)
+
+    monkeypatch.setattr("jobs.alert_message.top_groups", slow_groups)
+    monkeypatch.setattr("jobs.alert_message._MOST_SPENT_SECONDS", 0.5)
+    for number in range(12):
+        rule(connection, channels[:1], name=str(number))
+    watch = Watch(connection, composer)
+    breach(connection)
+    assert watch.tick() == 12
+    told = [row[0] for row in connection.execute("select message -> 'top_groups' from notifications")]
+    assert len(told) == 12
+    assert 1 <= sum(map(bool, told)) < 6

@@ -10,10 +10,7 @@ from ingest.database import Connection
 from ingest.keys import create_key
 from ingest.settings import Settings
 from jobs.api import create_app
-from tests.jobs import test_api
-from tests.jobs.test_api import Api
-
-api, options = test_api.api, test_api.options  # the same fixtures
+from tests.apis import Api
 
 
 def test_rules_and_channels_are_kept_and_secrets_never_shown(api: Api) -> None:

@@ -1,12 +1,8 @@
-"""The API on a real database: what it takes, what it refuses, and what it answers."""
+"""The reading half of the API on a real database."""
 
 import base64
-import gzip
-import json
 import re
 import time
-import zlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,192 +10,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import zstandard
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from analytics.store import Store
 from ingest.database import Connection, connect
-from ingest.keys import create_key
 from ingest.settings import Settings
 from jobs.api import create_app
 from jobs.mirror import Mirror
 from jobs.tally import Tally
+from tests.apis import Api
 from tests.ports import free_port
 from tests.seeding import insert_many, insert_report
-
-SECRET_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-
-
-class Api:
-    """A client for each role."""
-
-    def __init__(self, client: TestClient, keys: dict[str, str]) -> None:
-        self.client = client
-        self.keys = keys
-
-    def send(self, body: Any, role: str = "ingest", path: str = "/api/error-events", **headers: str) -> Any:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        all_headers = {"Authorization": f"Bearer {self.keys[role]}", "Content-Type": "application/json"} | {
-            name.replace("_", "-"): value for name, value in headers.items()
-        }
-        return self.client.post(path, content=content, headers=all_headers)
-
-    def get(self, path: str, role: str = "read", **parameters: Any) -> Any:
-        return self.client.get(path, params=parameters, headers={"Authorization": f"Bearer {self.keys[role]}"})
-
-
-@pytest.fixture
-def options(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(
-        database_url=database_url,  # type: ignore[arg-type]  # pydantic wraps the secret
-        lake_url=str(tmp_path / "lake"),
-        data_dir=tmp_path,
-        secret_key=SECRET_KEY,  # type: ignore[arg-type]
-        max_body_bytes=100_000,
-        max_batch=500,
-    )
-
-
-@pytest.fixture
-def api(options: Settings, connection: Connection) -> Iterator[Api]:
-    keys = {role: create_key(connection, role, role) for role in ("ingest", "read", "admin")}  # type: ignore[arg-type]
-    with TestClient(create_app(options)) as client:
-        yield Api(client, keys)
-
-
-def stored(connection: Connection) -> int:
-    row = connection.execute("select count(*) from error_metrics").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-# Capture --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type", "count"),
-    [
-        pytest.param(b'{"message": "one"}', "application/json", 1, id="object"),
-        pytest.param(b'[{"message": "one"}, {"message": "two"}]', "application/json", 2, id="array"),
-        pytest.param(b'{"message": "one"}\n\n{"message": "two"}\n', "application/x-ndjson", 2, id="ndjson"),
-        pytest.param(b'{"message": "one"}\n{"message": "two"}', "application/json", 2, id="ndjson-undeclared"),
-        pytest.param(b"[]", "application/json", 0, id="empty-array"),
-        pytest.param(b"{}", "", 1, id="empty-object"),
-    ],
-)
-def test_it_takes(api: Api, connection: Connection, body: bytes, content_type: str, count: int) -> None:
-    answer = api.send(body, Content_Type=content_type)
-    assert (answer.status_code, answer.json()) == (202, {"accepted": count, "duplicates": 0, "rejected": []})
-    assert stored(connection) == count
-
-
-@pytest.mark.parametrize(
-    ("encoding", "compress"),
-    [
-        ("gzip", gzip.compress),
-        ("deflate", zlib.compress),
-        ("deflate", lambda body: zlib.compress(body, wbits=-15)),
-        ("zstd", zstandard.ZstdCompressor().compress),
-        ("identity", bytes),
-    ],
-)
-def test_it_takes_compressed_bodies(api: Api, connection: Connection, encoding: str, compress: Any) -> None:
-    assert api.send(compress(b'{"message": "one"}'), Content_Encoding=encoding).status_code == 202
-    assert stored(connection) == 1
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "status", "says"),
-    [
-        pytest.param(b"", {}, 422, "body is empty", id="empty"),
-        pytest.param(b"{not json", {}, 422, "isn't JSON", id="not-json"),
-        pytest.param(b"[" * 100_000, {}, 422, "isn't JSON", id="too-deep"),
-        pytest.param(b"x" * 100_001, {}, 413, "larger than 100000", id="too-large"),
-        pytest.param(json.dumps([{}] * 501).encode(), {}, 413, "501 items", id="too-many"),
-        pytest.param(b"{}", {"Content_Encoding": "br"}, 415, "isn't understood", id="unknown-encoding"),
-        pytest.param(b"{}", {"Content_Encoding": "gzip"}, 422, "valid gzip", id="not-gzip"),
-        pytest.param(b"{}", {"Content_Encoding": "zstd"}, 422, "valid zstd", id="not-zstd"),
-        pytest.param(
-            gzip.compress(b"[" + b" " * 10_000_000 + b"]"), {"Content_Encoding": "gzip"}, 413, "larger", id="bomb"
-        ),
-        pytest.param(
-            zstandard.ZstdCompressor().compress(b" " * 10_000_000),
-            {"Content_Encoding": "zstd"},
-            413,
-            "larger",
-            id="zbomb",
-        ),
-        pytest.param(b'{"source": "kitchen"}', {}, 422, "source: must be one of", id="bad-event"),
-        pytest.param(b"17", {}, 422, "is a JSON object", id="no-object"),
-    ],
-)
-def test_it_refuses_and_says_why(
-    api: Api, connection: Connection, body: bytes, headers: dict[str, str], status: int, says: str
-) -> None:
-    answer = api.send(body, **headers)
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert says in answer.json()["detail"]
-    assert stored(connection) == 0
-
-
-def test_a_bad_item_sinks_no_neighbour(api: Api, connection: Connection) -> None:
-    body = b'{"message": "good"}\n{broken\n{"error_id": "nope"}\n[1]\n{"message": "good too"}'
-    answer = api.send(body, Content_Type="application/x-ndjson").json()
-    assert (answer["accepted"], [item["index"] for item in answer["rejected"]]) == (2, [1, 2, 3])
-    assert stored(connection) == 2
-
-
-def test_what_postgres_alone_would_refuse_is_stored_all_the_same(api: Api, connection: Connection) -> None:
-    body = (
-        rb'[{"message": "a\u0000b"}, {"message": "\ud800 alone"}, {"metadata": {"n": 1e400}}, {"message": "\\ \t \n"}]'
-    )
-    assert api.send(body).json()["accepted"] == 4
-    texts = [
-        row[0] for row in connection.execute("select metadata->>'message' from error_metrics where title like '%'")
-    ]
-    assert "\\ \t \n" in texts
-
-
-def test_a_resend_is_a_duplicate_also_a_day_later_and_within_a_request(api: Api, connection: Connection) -> None:
-    event = {"error_id": str(uuid4()), "message": "once"}
-    assert api.send([event, event]).json() == {"accepted": 1, "duplicates": 1, "rejected": []}
-    connection.execute("update error_metrics set received_at = received_at - interval '1 day'")
-    assert api.send(event).json() == {"accepted": 0, "duplicates": 1, "rejected": []}
-    assert stored(connection) == 1
-
-
-@pytest.mark.parametrize(
-    ("header", "status"),
-    [(None, 401), ("Bearer nonsense", 401), ("Basic abc", 401), ("read", 403)],
-)
-def test_without_a_fitting_key_nothing_is_taken(api: Api, header: str | None, status: int) -> None:
-    value = f"Bearer {api.keys['read']}" if header == "read" else header
-    answer = api.client.post(
-        "/api/error-events", content=b"{}", headers={} if value is None else {"Authorization": value}
-    )
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-
-
-def test_executions_are_taken_and_impossible_ones_refused(api: Api, connection: Connection) -> None:
-    report = {"report_id": str(uuid4()), "finished": 10, "failed": 2}
-    body = [
-        report,
-        report,
-        {"finished": 1, "failed": 2},
-        {"finished": -1},
-        {"finished": 1, "timestamp": "2099-01-01T00:00Z"},
-    ]
-    answer = api.send(body, path="/api/executions").json()
-    assert (answer["accepted"], answer["duplicates"]) == (1, 1)
-    reasons = [item["error"] for item in answer["rejected"]]
-    assert "failed can't be larger than finished" in reasons[0]
-    assert "greater than or equal to 0" in reasons[1]
-    assert "in the future" in reasons[2]
-    assert connection.execute("select finished, failed from execution_metrics").fetchall() == [(10, 2)]
-
 
 # Reading --------------------------------------------------------------------------------------
 
@@ -279,6 +101,17 @@ def test_events_are_complete_while_a_part_is_published(api: Api, options: Settin
         cursor = {"cursor": page["next_cursor"]}
     assert len(seen) == len(set(seen)) == 150
     assert seen == sorted(seen, reverse=True)
+
+
+def test_a_lake_that_cant_be_read_is_no_crash(api: Api, options: Settings, connection: Connection) -> None:
+    insert_many(connection, 10)
+    publish(options)
+    for part in options.lake_dir.glob("errors/*/*.parquet"):
+        part.write_bytes(b"torn")
+    for path in ("/api/error-metrics", "/api/error-events"):
+        answer = api.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert "lake can't be read" in answer.json()["detail"]
 
 
 def test_an_event_is_found_in_postgres_and_in_the_lake(api: Api, options: Settings, connection: Connection) -> None:

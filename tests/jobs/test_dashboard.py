@@ -1,6 +1,7 @@
 """The sign-in: nothing of the dashboard can be reached without one."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -79,9 +80,23 @@ def test_a_wrong_password_opens_nothing(browser: TestClient) -> None:
     assert browser.get("/").status_code == 303
 
 
+def test_a_name_that_nobody_can_have_is_a_wrong_one(browser: TestClient) -> None:
+    assert browser.post("/sign-in", data={"name": "a\0b", "password": PASSWORD}).status_code == 401
+
+
 def test_guessing_is_slowed_down(browser: TestClient) -> None:
     assert [sign_in(browser, f"guess {number}")[0] for number in range(6)] == [401] * 5 + [429]
     assert sign_in(browser)[0] == 429
+
+
+def test_many_guesses_at_once_are_slowed_down_too(browser: TestClient) -> None:
+    with ThreadPoolExecutor(12) as guessers:
+        statuses = list(guessers.map(lambda number: sign_in(browser, f"guess {number}")[0], range(12)))
+    assert statuses.count(401) == 5
+
+
+def test_signing_in_often_is_no_guessing(browser: TestClient) -> None:
+    assert [sign_in(browser)[0] for _ in range(8)] == [303] * 8
 
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/%5Cevil.example", "javascript:x"])
@@ -101,6 +116,17 @@ def test_signing_out_ends_the_session(browser: TestClient) -> None:
     assert browser.post("/sign-out").status_code == 303
     browser.cookies.set(COOKIE, token)
     assert browser.get("/").status_code == 303
+
+
+def test_an_open_page_ends_with_its_session(browser: TestClient) -> None:
+    sign_in(browser)
+    with browser.websocket_connect("/_stcore/stream") as socket:
+        assert browser.post("/sign-out").status_code == 303
+        socket.send_bytes(b"")
+        with pytest.raises(WebSocketDisconnect) as end:
+            while True:
+                socket.receive_bytes()
+    assert end.value.code == 1008
 
 
 def test_a_session_ends_by_itself(browser: TestClient, connection: Connection, clock: Clock) -> None:

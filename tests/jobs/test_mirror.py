@@ -1,6 +1,7 @@
 """The mirror: every committed row stands in the lake exactly once, whatever happens on the way."""
 
 import errno
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -11,9 +12,11 @@ import pytest
 
 from analytics.lake import list_parts
 from ingest.database import Connection, connect
+from jobs import mirror as mirror_module
 from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, PublishFailed
 from jobs.mirror import Mirror
-from jobs.publishing import open_new
+from jobs.publishing import open_new, publish
+from jobs.ranges import read_range
 from tests.seeding import insert_error, insert_many, insert_report, now
 
 
@@ -125,6 +128,67 @@ def test_a_claim_without_any_part_is_redone(connection: Connection, lake_dir: Pa
     assert [done.rows for done in job.tick()] == [20]
 
 
+def test_a_claimed_range_whose_rows_are_gone_is_passed_over(connection: Connection, lake_dir: Path) -> None:
+    def broken(path: Path) -> IO[bytes]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    insert_many(connection, 20)
+    job = mirror(connection, lake_dir, opener=broken)
+    with pytest.raises(PublishFailed):
+        job.tick(everything=True)
+    job._opener = open_new
+    connection.execute("delete from error_metrics")
+    assert job.tick(everything=True) == []
+    insert_many(connection, 5)
+    assert [done.rows for done in job.tick(everything=True)] == [5]
+
+
+def test_a_range_that_is_half_published_and_gone_is_refused(connection: Connection, lake_dir: Path) -> None:
+    """Published with another number of days, its rows would stand twice."""
+    calls = 0
+
+    def second_fails(path: Path) -> IO[bytes]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        return open_new(path)
+
+    for days in (0, 1, 2):
+        insert_error(connection, timestamp=now() - timedelta(days=days))
+    job = mirror(connection, lake_dir, opener=second_fails)
+    with pytest.raises(PublishFailed, match="Input/output"):
+        job.tick(everything=True)
+    connection.execute("delete from error_metrics where timestamp > now() - interval '1 hour'")
+    with pytest.raises(PublishFailed, match="gone from Postgres"):
+        job.tick(everything=True)
+    assert len(lake_ids(lake_dir)) == 1
+
+
+def test_a_range_is_no_larger_than_memory_allows(
+    connection: Connection, lake_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash for want of memory would only be repeated by whoever redoes the claimed range."""
+    monkeypatch.setattr(mirror_module, "_MOST_BYTES", 50_000)
+    for _ in range(40):
+        insert_error(connection, metadata=f'{{"stack": "{"at main " * 1000}"}}')
+    published = mirror(connection, lake_dir).tick(everything=True)
+    assert sum(done.rows for done in published) == 40
+    assert max(done.rows for done in published) <= 6
+    assert lake_ids(lake_dir) == postgres_ids(connection)
+
+
+def test_a_stop_doesn_t_wait_for_a_whole_backlog(connection: Connection, lake_dir: Path) -> None:
+    def stopping(path: Path) -> IO[bytes]:
+        job.stop()
+        return open_new(path)
+
+    job = mirror(connection, lake_dir, max_rows=10, opener=stopping)
+    for _ in range(5):
+        insert_many(connection, 10)
+    assert [done.rows for done in job.tick(everything=True)] == [10]
+
+
 def test_there_is_one_mirror_at_a_time(connection: Connection, database_url: str, lake_dir: Path) -> None:
     mirror(connection, lake_dir)
     with connect(database_url, "second") as second, pytest.raises(LeadershipLost):
@@ -145,9 +209,35 @@ def test_a_frozen_mirror_that_wakes_up_adds_nothing(connection: Connection, data
     before = sorted(lake_dir.glob("**/*.parquet"))
     with connect(database_url, "awake") as session:
         frozen._connection = session  # a reader's connection is all that it could still have
-        frozen._publish("errors", *claimed)
+        frozen._publish("errors", *claimed[:2], read_range(session, "errors", *claimed[:2]))
     assert sorted(lake_dir.glob("**/*.parquet")) == before
     assert lake_ids(lake_dir) == postgres_ids(connection)
+
+
+def test_two_publishers_with_one_process_number_don_t_share_a_file(tmp_path: Path) -> None:
+    """As in containers: a frozen mirror and its successor both write a part of the same name."""
+    path = tmp_path / "part.parquet"
+
+    def successor(file: IO[bytes]) -> None:
+        file.write(b"whole")
+
+    def frozen(file: IO[bytes]) -> None:
+        file.write(b"wh")
+        file.flush()
+        assert publish(path, successor)
+        file.write(b"ole, and more")
+
+    assert not publish(path, frozen)
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_predecessor_left_beside_is_removed(connection: Connection, lake_dir: Path) -> None:
+    left = lake_dir / "errors" / "day=2026-11-24" / f".part-1of1.parquet.{os.getpid()}.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    mirror(connection, lake_dir)
+    assert not left.exists()
 
 
 def test_another_database_s_lake_is_refused(connection: Connection, lake_dir: Path) -> None:

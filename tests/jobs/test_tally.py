@@ -1,9 +1,13 @@
 """The tally: the rollup equals the rows, with late commits, retries and an open transaction."""
 
+import threading
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+import jobs.tally
 from ingest.database import Connection, connect
 from jobs.exceptions import ClusterChanged
 from jobs.tally import Tally
@@ -64,6 +68,28 @@ def test_a_tick_that_dies_before_its_commit_is_repeated(connection: Connection, 
         dying.rollback()
     Tally(connection).tick()
     assert_rollup_is_exact(connection)
+
+
+def test_what_has_piled_up_is_folded_in_steps(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a day without a leader it would fit neither into memory nor into an array of Postgres."""
+    monkeypatch.setattr(jobs.tally, "_MOST_ROWS", 10)
+    for count in (4, 4, 4, 30, 4):
+        insert_many(connection, count)
+    insert_report(connection, 5)
+    tally, steps = Tally(connection), 0
+    fold = tally._fold
+
+    def counting(span: Mapping[str, int]) -> Any:
+        nonlocal steps
+        steps += 1
+        return fold(span)
+
+    monkeypatch.setattr(tally, "_fold", counting)
+    tally.catch_up(threading.Event())
+    assert steps >= 3
+    assert len(tally.tick().errors) <= 10
+    assert_rollup_is_exact(connection)
+    assert connection.execute("select sum(finished) from execution_counts").fetchone() == (5,)
 
 
 def test_trials_are_added_up(connection: Connection) -> None:

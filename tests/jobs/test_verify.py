@@ -10,7 +10,7 @@ from analytics.lake import list_parts
 from ingest.database import Connection
 from jobs.mirror import Mirror
 from jobs.verify import verify
-from tests.seeding import insert_many, insert_report
+from tests.seeding import insert_error, insert_many, insert_report
 
 
 @pytest.fixture
@@ -56,6 +56,18 @@ def test_a_copied_file_is_found(published: Connection, lake_dir: Path) -> None:
 def test_a_missing_part_is_found(published: Connection, lake_dir: Path) -> None:
     first_part(lake_dir).unlink()
     assert "parts are missing" in verify(published, lake_dir).problems[0]
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2], ids=["oldest", "middle", "newest-two"])
+def test_a_range_without_any_part_is_found(connection: Connection, lake_dir: Path, gone: int) -> None:
+    job = Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300)
+    for _ in range(4):
+        insert_error(connection)
+        job.tick(everything=True)
+    parts = list_parts(lake_dir, "errors").parts
+    for part in parts[gone : gone + 1 + (gone == 2)]:
+        part.path.unlink()
+    assert ["every part is missing" in problem for problem in verify(connection, lake_dir).problems] == [True]
 
 
 def test_a_torn_file_is_found(published: Connection, lake_dir: Path) -> None:

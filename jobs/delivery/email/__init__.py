@@ -3,6 +3,7 @@
 import ipaddress
 import smtplib
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -33,8 +34,11 @@ class MailTransport(Transport):
             raise PermanentFailure(f"No mail server is set: see {PREFIX}SMTP_HOST and {PREFIX}SMTP_FROM.")
         mail = compose(message, options.smtp_from, list(to.settings.get("to", [])), to.dedup_key)
         try:
-            with self._connect() as server:
+            server = self._connect()
+            try:
                 refused = server.send_message(mail)
+            finally:
+                _leave(server)
         except smtplib.SMTPRecipientsRefused as error:
             codes = sorted({code for code, _ in error.recipients.values()})
             raise _failure(codes[0], f"Every recipient was refused ({', '.join(map(str, codes))}).") from None
@@ -67,6 +71,13 @@ class MailTransport(Transport):
             server.close()
             raise
         return server
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    """Say good-bye; what is answered to that changes nothing: an accepted mail stays accepted."""
+    with suppress(smtplib.SMTPException, OSError):
+        server.quit()
+    server.close()
 
 
 def _failure(code: int, detail: str) -> PassingFailure | PermanentFailure:

@@ -1,10 +1,14 @@
 """Slack: an incoming webhook with Block Kit."""
 
+import logging
+import re
 from http.client import HTTPException
+from math import isfinite
 from typing import Any
 from urllib.error import URLError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from slack_sdk.webhook import WebhookClient
+from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from jobs.delivery.message import Message
 from jobs.delivery.transport import TIMEOUT_SECONDS, Destination, PassingFailure, PermanentFailure, Transport
@@ -13,6 +17,24 @@ _COLOURS = {"firing": "#c4382b", "resolved": "#2f855a"}
 _MARKS = {"firing": ":red_circle: Firing", "resolved": ":large_green_circle: Resolved"}
 _LONGEST_HEADER = 150
 _LONGEST_TEXT = 2_900
+_LONGEST_LINK = 3_000  # Slack refuses a message with a longer one
+_CODE = re.compile(r"[a-z_]{1,60}")
+_SILENT = logging.getLogger(__name__)
+_SILENT.disabled = True  # the client logs errors whose text may name the secret address
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class _Client(WebhookClient):
+    """Follows no redirect: a sign-in page that answers 200 is no delivery, and the address was checked, not where it
+    leads. A success is one without its body, so that a body that can't be read repeats no message."""
+
+    def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:
+        with build_opener(_NoRedirects).open(req, timeout=self.timeout) as response:
+            return WebhookResponse(url=url, status_code=response.status, body="", headers=dict(response.headers))
 
 
 class SlackTransport(Transport):
@@ -22,17 +44,18 @@ class SlackTransport(Transport):
         """See Transport."""
         if not to.secret:
             raise PermanentFailure("The channel has no webhook address. Create it again.")
-        client = WebhookClient(to.secret, timeout=TIMEOUT_SECONDS)
+        client = _Client(to.secret, timeout=TIMEOUT_SECONDS, logger=_SILENT)
         try:
             response = client.send(text=_plain(message), attachments=[attachment(message)])
         except (URLError, OSError, HTTPException, ValueError) as error:  # their text would name the secret address
             raise PassingFailure(f"Slack can't be reached ({type(error).__name__}).") from None
         detail = f"Slack answered {response.status_code}"
-        if response.status_code == 200:
+        if 200 <= response.status_code < 300:
             return detail
         if response.status_code == 429 or response.status_code >= 500:
             raise PassingFailure(f"{detail}.", _seconds(response.headers))
-        raise PermanentFailure(f"{detail} {escape(str(response.body))[:80]}. Is the webhook still valid?")
+        code = _CODE.fullmatch(response.body.strip())  # anything else may repeat the address that was asked for
+        raise PermanentFailure(f"{detail}{f' {code[0]}' if code else ''}. Is the webhook still valid?")
 
 
 def attachment(message: Message) -> dict[str, Any]:
@@ -51,7 +74,7 @@ def attachment(message: Message) -> dict[str, Any]:
     buttons = [
         {"type": "button", "text": {"type": "plain_text", "text": label}, "url": message.links[name]}
         for name, label in (("overview", "Open dashboard"), ("history", "What happened"))
-        if message.links.get(name, "").startswith(("http://", "https://"))
+        if message.links.get(name, "").startswith(("http://", "https://")) and len(message.links[name]) <= _LONGEST_LINK
     ]
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
@@ -79,7 +102,8 @@ def _seconds(headers: dict[str, Any]) -> float | None:
     for name, value in headers.items():
         if name.lower() == "retry-after":
             try:
-                return float(value)
+                seconds = float(value)
             except (TypeError, ValueError):
                 return None
+            return seconds if isfinite(seconds) else None
     return None

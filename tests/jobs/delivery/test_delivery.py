@@ -14,12 +14,14 @@ from aiosmtpd.controller import Controller
 from analytics.alert_store import create_channel
 from analytics.rules import ChannelDraft
 from ingest.database import Connection, connect
+from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings
 from ingest.vault import Vault
 from jobs.delivery.email import MailTransport, html_text
 from jobs.delivery.message import Message
 from jobs.delivery.outbox import Outbox
 from jobs.delivery.slack import SlackTransport, attachment
+from jobs.delivery.transport import Destination, PassingFailure, Transport
 from tests.ports import free_port
 from tests.servers import Mailbox, Slack, slack_server
 
@@ -160,12 +162,19 @@ def test_two_processes_deliver_once(connection: Connection, database_url: str, d
     for _ in range(12):
         enqueue(connection, slack_channel)
     other = Desk(database_url)
-    threads = [threading.Thread(target=lambda each=each: [each.deliver() for _ in range(5)]) for each in (desk, other)]
+    done = threading.Event()
+
+    def deliver(each: Desk) -> None:
+        while not done.wait(0.01):
+            each.deliver()
+
+    threads = [threading.Thread(target=deliver, args=[each]) for each in (desk, other)]
     for thread in threads:
         thread.start()
+    until(lambda: all(row[1:] == ("delivered", 1) for row in status(connection)))
+    done.set()
     for thread in threads:
         thread.join()
-    until(lambda: all(row[1:] == ("delivered", 1) for row in status(connection)))
     other.outbox.close()
     assert len(slack.bodies) == 12
 
@@ -200,6 +209,40 @@ def test_a_revoked_webhook_is_given_up_and_its_address_told_nowhere(
     assert "very-secret-path" not in kept + capsys.readouterr().out
     stored = str(connection.execute("select channels::text from channels").fetchall())
     assert "very-secret-path" not in stored
+
+
+@pytest.mark.parametrize("status_code", [400, 404])
+def test_an_answer_that_repeats_the_address_is_not_kept(
+    connection: Connection, desk: Desk, slack: Slack, status_code: int
+) -> None:
+    slack.answers = [(status_code, {})]
+    slack.refusal = "<pre>Cannot POST /services/T0/B0/very-secret-path</pre>"
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    until(lambda: status(connection) == [("firing", "failed", 1)])
+    kept = str(connection.execute("select detail from notification_attempts").fetchall())
+    assert str(status_code) in kept
+    assert "very-secret-path" not in kept
+
+
+def test_a_page_that_it_is_led_to_is_no_delivery(connection: Connection, desk: Desk, slack: Slack) -> None:
+    slack.answers = [(302, {"Location": slack.url})]
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    until(lambda: status(connection) == [("firing", "failed", 1)])
+
+
+def test_an_address_that_cannot_be_used_is_told_in_no_log(slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
+    to = Destination("c", {}, f"{slack.url} x", "key")
+    with pytest.raises(PassingFailure) as failure:
+        SlackTransport().send(Message.model_validate(message()), to)
+    assert "very-secret-path" not in str(failure.value) + caplog.text
+
+
+def test_a_link_that_slack_would_refuse_is_left_away() -> None:
+    long = message(links={"overview": "http://app.example/?" + "x" * 3000, "history": "http://app.example/history"})
+    buttons = attachment(Message.model_validate(long))["blocks"][-1]["elements"]
+    assert [button["url"] for button in buttons] == ["http://app.example/history"]
 
 
 def test_a_server_that_is_away_is_tried_again(connection: Connection, desk: Desk) -> None:
@@ -240,12 +283,86 @@ def test_a_resolve_waits_for_its_firing(connection: Connection, desk: Desk, slac
 def test_a_channel_that_hangs_delays_no_other(
     connection: Connection, desk: Desk, slack: Slack, mailbox: tuple[Mailbox, Settings]
 ) -> None:
-    slack.delay = 3
-    enqueue(connection, channel(connection, "slack", url=slack.url))
+    slack.delay = 2
+    slack_channel = channel(connection, "slack", url=slack.url)
+    for _ in range(30):
+        enqueue(connection, slack_channel)
+    while desk.deliver():
+        pass
     enqueue(connection, channel(connection, "email"))
     desk.deliver()
-    until(lambda: len(mailbox[0].mails) == 1, 2)
+    until(lambda: len(mailbox[0].mails) == 1, 1.5)
     assert slack.bodies == []
+
+
+def test_what_is_being_sent_is_sent_by_nobody_else_however_long_it_takes(
+    connection: Connection, database_url: str, desk: Desk, slack: Slack
+) -> None:
+    slack.delay = 1
+    slack_channel = channel(connection, "slack", url=slack.url)
+    for _ in range(6):
+        enqueue(connection, slack_channel)
+    other = Desk(database_url)
+    desk.outbox.deliver_due()
+    for ahead in (40, 80):  # longer than a lease
+        for each in (desk, other):
+            each.ahead = timedelta(seconds=ahead)
+            each.outbox.deliver_due()
+    until(lambda: desk.deliver() + other.deliver() == 0 and all(row[1] == "delivered" for row in status(connection)))
+    other.outbox.close()
+    assert len(slack.bodies) == 6
+    assert {row[2] for row in status(connection)} == {1}
+
+
+@pytest.mark.parametrize("asked", ["inf", "1e300", "nan", "-5", "0", "soon"])
+def test_a_pause_that_makes_no_sense_is_replaced_by_our_own(
+    connection: Connection, desk: Desk, slack: Slack, asked: str
+) -> None:
+    slack.answers = [(503, {"Retry-After": asked})]
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    until(lambda: connection.execute("select outcome from notification_attempts").fetchall() == [("retry",)])
+    row = connection.execute("select extract(epoch from next_attempt_at - now()) from notifications").fetchone()
+    assert row is not None
+    assert 0.5 < row[0] <= 3600
+
+
+def test_a_mistake_of_a_transport_is_an_attempt_like_any_other(connection: Connection, desk: Desk) -> None:
+    class Broken(Transport):
+        def send(self, message: Message, to: Destination) -> str:
+            raise KeyError(to.secret)
+
+    desk.outbox._transports = {"slack": Broken()}
+    enqueue(connection, channel(connection, "slack", url="https://hooks.example/x"))
+    desk.deliver()
+    until(lambda: status(connection) == [("firing", "pending", 1)])
+    until(
+        lambda: (
+            connection.execute("select outcome, detail from notification_attempts").fetchall()
+            == [("retry", "It couldn't be sent (KeyError).")]
+        )
+    )
+
+
+def test_what_was_sent_is_recorded_when_postgres_is_back(
+    connection: Connection, desk: Desk, slack: Slack, database_url: str
+) -> None:
+    slack.delay = 0.4
+    enqueue(connection, channel(connection, "slack", url=slack.url))
+    desk.deliver()
+    time.sleep(0.2)
+    connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'meshhook-errors delivery'"
+    )
+    answers = iter([StoreUnavailable("away")])
+
+    def away_once() -> Connection:
+        for error in answers:
+            raise error
+        return connect(database_url, "delivery")
+
+    desk.outbox._connect = away_once
+    until(lambda: status(connection) == [("firing", "delivered", 1)])
 
 
 def test_a_mail_server_that_refuses_for_good_is_not_asked_again(
@@ -255,6 +372,17 @@ def test_a_mail_server_that_refuses_for_good_is_not_asked_again(
     enqueue(connection, channel(connection, "email"))
     desk.deliver()
     until(lambda: status(connection) == [("firing", "failed", 1)])
+
+
+@pytest.mark.parametrize("farewell", ["421 too busy", "500 what?"])
+def test_an_accepted_mail_stays_accepted_whatever_follows(
+    connection: Connection, desk: Desk, mailbox: tuple[Mailbox, Settings], farewell: str
+) -> None:
+    mailbox[0].farewell = farewell
+    enqueue(connection, channel(connection, "email"))
+    desk.deliver()
+    until(lambda: connection.execute("select outcome from notification_attempts").fetchall() == [("delivered",)])
+    assert len(mailbox[0].mails) == 1
 
 
 def test_hostile_text_is_shown_as_text_and_within_limits() -> None:
@@ -280,3 +408,9 @@ def test_hostile_text_is_shown_as_text_and_within_limits() -> None:
 def test_the_signal_is_told_in_words(facts: dict[str, Any], says: str) -> None:
     told = Message.model_validate(message(**facts))
     assert told.what(told.value) == says
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example/a b", "https://hooks.example:99999/", "https://hööks.example/"])
+def test_an_address_that_no_client_can_use_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="begins with https"):
+        ChannelDraft(name="c", kind="slack", webhook_url=url)

@@ -1,0 +1,179 @@
+"""The Sentry protocol: `POST /api/{project}/envelope/` and `/store/`, so that every Sentry SDK works with our DSN.
+
+Events become errors, sessions become trials, client reports are counted. Any other item is accepted and counted, so
+that no SDK ever sees an error for what we have no use for.
+"""
+
+import json
+import re
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import Any
+
+from ingest.doors.batch import commit_rows
+from ingest.doors.decompression import decompressed
+from ingest.doors.documents import check_values, parsed
+from ingest.doors.gate import Gate, Owner, Visit
+from ingest.doors.problems import Answer, Problem, answer
+from ingest.doors.sentry.events import raw_event
+from ingest.doors.sentry.framing import Envelope, Item, read_envelope
+from ingest.doors.sentry.sessions import session_reports, sums_reports
+from ingest.doors.sentry.shapes import record, records, text
+from ingest.exceptions import InvalidEvent
+from ingest.hall import normalise
+from ingest.rows import Row, error_row, execution_row
+
+PATH = re.compile(r"/api/(?P<project>[0-9A-Za-z-]{1,40})/(?P<door>envelope|store)/?")
+_AUTH_KEY = re.compile(r"(?:^|[\s,])sentry_key\s*=\s*\"?([^\s,\"]+)")
+_DSN_KEY = re.compile(r"https?://([^:/@\s]+)(?::[^@/\s]*)?@")
+_CATEGORIES = "error;session;default"
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "X-Sentry-Error, X-Sentry-Rate-Limits, Retry-After",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+_PREFLIGHT = _CORS | {
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "X-Sentry-Auth, X-Requested-With, Origin, Accept, Content-Type, Authentication, "
+    "Authorization, Content-Encoding, Transfer-Encoding, sentry-trace, baggage",
+    "Access-Control-Max-Age": "86400",
+}
+_KNOWN_KINDS = frozenset(
+    """event session sessions client_report transaction span profile profile_chunk replay_event replay_recording
+    replay_video check_in attachment user_report feedback log otel_log trace_metric statsd metric_buckets
+    form_data raw_security""".split()
+)
+_KNOWN_REASONS = frozenset(
+    """queue_overflow cache_overflow buffer_overflow ratelimit_backoff network_error send_error sample_rate before_send
+    event_processor internal_sdk_error backpressure insufficient_data""".split()
+)
+_KNOWN_CATEGORIES = frozenset(
+    """error session transaction default attachment span profile replay security monitor feedback log_item log_byte
+    internal trace_metric""".split()
+)
+
+
+async def take(visit: Visit, gate: Gate) -> Answer:
+    """200 with the event's id, after the commit. Problems carry what SDKs look for. Never raises Problem."""
+    try:
+        return await _taken(visit, gate)
+    except Problem as problem:
+        says = " ".join(problem.detail.encode("ascii", "replace").decode().split())
+        headers = _CORS | {"X-Sentry-Error": says} | problem.headers
+        if problem.status == 429:
+            wait = problem.headers.get("Retry-After", "60")
+            headers["X-Sentry-Rate-Limits"] = f"{wait}:{_CATEGORIES}:organization"
+        return Problem(problem.status, problem.detail, headers).answer()
+
+
+async def _taken(visit: Visit, gate: Gate) -> Answer:
+    if visit.scope["method"] == "OPTIONS":
+        return answer(200, b"", b"text/plain", _PREFLIGHT)
+    if visit.scope["method"] != "POST":
+        raise Problem(405, "This address takes POST.", {"Allow": "POST, OPTIONS"})
+    match = PATH.fullmatch(visit.scope["path"])
+    assert match is not None, "the corridor leads nowhere else"
+    key = _key_of(visit)
+    if key is not None:
+        owner = await _owner(gate, key, match["project"])
+        body = await gate.body(visit)
+        envelope = _read(body, match["door"], gate)
+    else:  # some SDKs name the key in the envelope alone
+        body = await gate.body(visit)
+        envelope = _read(body, match["door"], gate)
+        found = _DSN_KEY.match(text(envelope.headers.get("dsn")) or "")
+        owner = await _owner(gate, found[1] if found else None, match["project"])
+    return await _store(envelope, owner, gate)
+
+
+def _key_of(visit: Visit) -> str | None:
+    for header in (visit.header(b"x-sentry-auth"), visit.header(b"authorization")):
+        if header and (found := _AUTH_KEY.search(header)):
+            return found[1]
+    return visit.parameter("sentry_key")
+
+
+async def _owner(gate: Gate, key: str | None, project: str) -> Owner:
+    return await gate.owner(await gate.access.require(key, "ingest"), project)
+
+
+def _read(body: bytes, door: str, gate: Gate) -> Envelope:
+    if door == "store":
+        return Envelope({}, [Item("event", {}, _unwrapped(body, gate.max_body_bytes))])
+    try:
+        return read_envelope(body)
+    except InvalidEvent as error:
+        raise Problem(400, str(error)) from None
+
+
+def _unwrapped(body: bytes, limit: int) -> bytes:
+    """Old SDKs send the event deflated and in base64, without a word about it."""
+    if body.lstrip()[:1] == b"{":
+        return body
+    try:
+        return decompressed(b64decode(body, validate=True), "deflate", limit)
+    except (ValueError, Problem):
+        return body
+
+
+async def _store(envelope: Envelope, owner: Owner, gate: Gate) -> Answer:
+    received_at = datetime.now(UTC)
+    rows: list[Row] = []
+    problem = envelope.damage
+    event_id = text(envelope.headers.get("event_id"))
+    for item in envelope.items:
+        gate.counts["sentry_items", item.kind if item.kind in _KNOWN_KINDS else "other"] += 1
+        try:
+            taken = _rows(item, envelope, owner, received_at, gate)
+        except InvalidEvent as error:
+            problem = problem or str(error)
+        else:
+            rows += taken
+            if item.kind == "event":
+                event_id = taken[0].id.replace("-", "")
+    if problem is not None:
+        gate.counts["sentry_items_refused",] += 1
+        if not rows:
+            raise Problem(400, problem)
+    if rows:
+        outcome = await commit_rows(gate, rows)
+        if len(outcome.rejected) == len(rows):
+            raise Problem(400, next(iter(outcome.rejected.values())))
+    return answer(200, json.dumps({"id": event_id} if event_id else {}).encode(), b"application/json", _CORS)
+
+
+def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, gate: Gate) -> list[Row]:
+    """What an item adds. Raises InvalidEvent where it can't be read."""
+    if item.kind == "event":
+        raw = raw_event(_payload(item), envelope.headers.get("event_id"))
+        return [error_row(normalise(owner.own(raw), received_at))]
+    if item.kind == "session":
+        return [execution_row(report) for report in session_reports(_payload(item), owner.project_id, received_at)]
+    if item.kind == "sessions":
+        sent_at = text(envelope.headers.get("sent_at"))
+        reports = sums_reports(_payload(item), sent_at, owner.project_id, received_at)
+        return [execution_row(report) for report in reports]
+    if item.kind == "client_report":
+        _count_discarded(_payload(item), gate)
+    return []
+
+
+def _payload(item: Item) -> Any:
+    check_values(item.payload)
+    try:
+        return parsed(item.payload)
+    except ValueError as error:
+        raise InvalidEvent(f"The payload of the {item.kind[:40]} can't be read as JSON: {error}.") from None
+
+
+def _count_discarded(report: Any, gate: Gate) -> None:
+    """What an SDK dropped by itself, by reason and category, as far as these are known words."""
+    for entry in records(record(report).get("discarded_events"))[:100]:
+        reason, category = text(entry.get("reason")), text(entry.get("category"))
+        quantity = entry.get("quantity")
+        if isinstance(quantity, int) and 0 < quantity < 2**31:
+            labels = (
+                reason if reason in _KNOWN_REASONS else "other",
+                category if category in _KNOWN_CATEGORIES else "other",
+            )
+            gate.counts["sentry_discarded", *labels] += quantity

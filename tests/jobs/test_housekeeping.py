@@ -1,0 +1,80 @@
+"""Housekeeping: what is dropped stands in the lake, and nobody waits for it for long."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from analytics.events import error_by_id
+from analytics.lake import Part, list_parts
+from analytics.store import Store
+from ingest.database import Connection, connect, partition_name
+from jobs.housekeeping import keep_house
+from jobs.mirror import Mirror
+from jobs.tally import Tally
+from tests.seeding import insert_error, now
+
+TODAY = datetime.now(UTC).date()
+LATER = TODAY + timedelta(days=10)
+OLD = partition_name("error_metrics", TODAY)
+
+
+def keep(connection: Connection, lake_dir: Path) -> list[str]:
+    return keep_house(connection, lake_dir, LATER, postgres_days=7, counts_days=14)
+
+
+def publish(connection: Connection, lake_dir: Path) -> None:
+    Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300).tick(everything=True)
+
+
+@pytest.fixture
+def folded(connection: Connection) -> Connection:
+    insert_error(connection)
+    Tally(connection).tick()
+    return connection
+
+
+def test_an_old_day_is_dropped_once_it_is_published(folded: Connection, lake_dir: Path) -> None:
+    assert OLD not in keep(folded, lake_dir)
+    publish(folded, lake_dir)
+    assert OLD in keep(folded, lake_dir)
+
+
+def test_a_long_read_delays_a_drop_not_the_writers(folded: Connection, database_url: str, lake_dir: Path) -> None:
+    publish(folded, lake_dir)
+    with connect(database_url, "reader", autocommit=False) as reader:
+        reader.execute("select count(*) from error_metrics")
+        folded.execute("set statement_timeout = '20s'")  # rather than hang where it waits for the reader
+        assert OLD not in keep(folded, lake_dir)
+        insert_error(folded)
+    Tally(folded).tick()
+    publish(folded, lake_dir)
+    assert OLD in keep(folded, lake_dir)
+
+
+def test_another_database_s_lake_is_no_reason_to_drop(folded: Connection, lake_dir: Path) -> None:
+    """LAKE_URL points elsewhere: what stands there says nothing of the rows here."""
+    publish(folded, lake_dir / "ours")
+    insert_error(folded, timestamp=now())
+    Tally(folded).tick()
+    part = list_parts(lake_dir / "ours", "errors").parts[0]
+    theirs = lake_dir / "theirs" / "errors" / part.path.parent.name
+    theirs.mkdir(parents=True)
+    (theirs / Part.name(0, part.end + 1_000_000, 1, 1)).write_bytes(part.path.read_bytes())
+    assert OLD not in keep(folded, lake_dir / "theirs")
+
+
+def test_ids_are_known_for_as_long_as_their_rows_are_kept(
+    folded: Connection, database_url: str, lake_dir: Path
+) -> None:
+    """An unpublished day stays: its errors can be read by id, and a resend is a duplicate."""
+    store = Store(database_url, lake_dir)
+    known = folded.execute("select error_id from error_ids").fetchone()
+    assert known is not None
+    keep(folded, lake_dir)
+    assert error_by_id(store, known[0]) is not None
+    publish(folded, lake_dir)
+    keep(folded, lake_dir)
+    assert folded.execute("select count(*) from error_ids").fetchone() == (0,)
+    assert error_by_id(store, known[0]) is not None
+    store.close()

@@ -1,0 +1,41 @@
+"""Keys and projects at the command line: every project has its DSN, and it is found again."""
+
+from ingest.database import Connection
+from tests.apis import SECRET_KEY
+from tests.jobs.test_cli import command, said
+
+PROJECT = "7f1d1c7e-0000-4000-8000-00000000000a"
+
+
+def test_a_project_has_a_number_and_a_key_of_its_own(connection: Connection, database_url: str) -> None:
+    environment = {
+        "DATABASE_URL": database_url,
+        "MESHHOOK_ERRORS_SECRET_KEY": SECRET_KEY,
+        "MESHHOOK_ERRORS_PUBLIC_API_URL": "https://errors.example.com",
+    }
+    assert command("projects", "create", "shop", "--id", PROJECT, **environment).stdout == "2\n"
+    assert "exists already" in said(command("projects", "create", "shop", **environment))
+    listed = command("projects", "list", **environment).stdout.splitlines()
+    assert [line.split() for line in listed] == [["1", "-", "default"], ["2", PROJECT, "shop"]]
+
+    made = command("keys", "create", "shop's worker", "--project", "2", **environment)
+    key = made.stdout.strip()
+    dsn = f"https://{key}@errors.example.com/2"
+    assert made.stderr == f"DSN: {dsn}\n"
+    assert dsn in command("keys", "list", **environment).stdout
+    assert "No project is called '9'" in said(command("keys", "create", "x", "--project", "9", **environment))
+    stored = connection.execute("select api_keys::text, project_number from api_keys").fetchone()
+    assert stored is not None
+    assert (key in stored[0], stored[1]) == (False, 2)
+
+
+def test_other_keys_are_shown_once_and_without_a_secret_key_all_are(database_url: str) -> None:
+    sealed = {"DATABASE_URL": database_url, "MESHHOOK_ERRORS_SECRET_KEY": SECRET_KEY}
+    command("keys", "create", "reader", "--role", "read", **sealed)
+    command("keys", "create", "unsealed", DATABASE_URL=database_url)
+    assert "DSN" not in command("keys", "list", **sealed).stdout
+    sendable = command("keys", "create", "sealed", **sealed).stdout.strip()
+    assert sendable in command("keys", "list", **sealed).stdout
+    assert sendable not in command("keys", "list", DATABASE_URL=database_url).stdout
+    command("keys", "revoke", sendable[:14], **sealed)
+    assert sendable not in command("keys", "list", **sealed).stdout

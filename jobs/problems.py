@@ -29,6 +29,8 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # what the framework says of a body in no encoding
+            return problem_response(422, "The body isn't JSON: it can't be read as text.")
         detail, headers = _in_words(request, error, methods_at(app, request.url.path))
         return problem_response(error.status_code, detail, headers)
 
@@ -69,6 +71,4 @@ def _in_words(request: Request, error: HTTPException, methods: list[str]) -> tup
         return f"{path} takes {takes}, not {request.method}. See /docs.", {**headers, "Allow": ", ".join(methods)}
     if error.status_code == 413:
         return "The body is too large: a rule or a channel has at most 256 KB.", headers
-    if error.status_code == 400:
-        return "The body can't be read as JSON.", headers
     return str(error.detail), headers

@@ -87,8 +87,9 @@ def test_configuration_is_json_whatever_the_content_type_says(api: Api) -> None:
     for number, content_type in enumerate(("", "application/x-www-form-urlencoded", "text/plain")):
         body = {"name": f"rule {number}", "threshold": 1}
         assert api.send(body, "admin", "/api/alert-rules", Content_Type=content_type).status_code == 201
-    broken = api.send(b"{not json", "admin", "/api/alert-rules", Content_Type="text/plain")
-    assert (broken.status_code, "The body isn't JSON" in broken.json()["detail"]) == (422, True)
+    for body in (b"{not json", b"\xff", b"[" * 100_000):
+        broken = api.send(body, "admin", "/api/alert-rules", Content_Type="text/plain")
+        assert (broken.status_code, "The body isn't JSON" in broken.json()["detail"]) == (422, True)
     assert api.send(b" " * 300_000, "admin", "/api/alert-rules").status_code == 413
 
 

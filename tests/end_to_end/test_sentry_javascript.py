@@ -1,5 +1,7 @@
 """@sentry/node and @sentry/browser, as released: a Node program, a webhook server, and a page of another origin."""
 
+import os
+import re
 import subprocess
 import threading
 import urllib.error
@@ -16,6 +18,7 @@ from playwright.sync_api import Browser, Request
 from tests.listening import Project, until
 from tests.sdks.workshop import Workshop
 
+ROOT = Path(__file__).parents[2]
 WORKFLOW = "6f1d1c7e-0000-4000-8000-0000000000cc"
 
 
@@ -63,6 +66,23 @@ def test_webhooks_that_are_refused_arrive_with_status_and_workflow(project: Proj
     # A message isn't a failure of its request for the SDK: four of five requests went well.
     assert project.counts() == {"errors": 2, "finished": 5, "failed": 1}
     assert "planted" not in str(project.events())
+
+
+def test_the_lines_for_sveltekit_in_the_docs_do_what_they_say(project: Project, workshop: Workshop) -> None:
+    (lines,) = re.findall(r"```js\n(import.*?)```", (ROOT / "docs" / "capture.md").read_text(), re.DOTALL)
+    (workshop.directory / "hooks.server.mjs").write_text(lines)
+    environment = {**os.environ, "SENTRY_DSN": project.dsn}
+    command = workshop.command("sveltekit.mjs")
+    ended = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr.decode()
+    columns = ("title", "source", "error_type", "severity", "workflow_id")
+    assert sorted(tuple(event[name] for name in columns) for event in project.events()) == [
+        ("RangeError: the queue is full", "webhook", "system", "high", WORKFLOW),
+        ("Webhook refused: 401", "webhook", "input", "low", WORKFLOW),
+        ("Webhook refused: 404", "webhook", "input", "low", None),
+    ]
+    kept = {event["metadata"]["http_status"]: event["metadata"]["workflow_slug"] for event in project.events()}
+    assert kept == {401: "orders", 404: "unknown", 500: "orders"}
 
 
 @pytest.fixture

@@ -61,14 +61,7 @@ class Project(NamedTuple):
 
     def counts(self) -> dict[str, int]:
         """Errors, and finished and failed trials, as the metrics have them."""
-        return self._sums()
-
-    def counts_of_all_time(self) -> dict[str, int]:
-        """The same for what happened long ago too."""
-        return self._sums(start="2000-01-01T00:00:00Z")
-
-    def _sums(self, **parameters: str) -> dict[str, int]:
-        buckets = self.get("/api/error-metrics", interval="1d", **parameters)["buckets"]
+        buckets = self.get("/api/error-metrics", interval="1d")["buckets"]
         return {name: sum(bucket[name] for bucket in buckets) for name in ("errors", "finished", "failed")}
 
     def post(

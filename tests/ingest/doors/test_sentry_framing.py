@@ -56,7 +56,7 @@ ODD_BYTES = st.one_of(
         [b"\n", b"\r\n", b"{}", b'{"type":"event"}', b'"length":-1', b"1e999", b"[" * 500, b"\xff", b"\\ud800"]
     ),
 )
-MANY = settings(max_examples=800, deadline=None)
+MANY = settings(max_examples=600, deadline=None)
 
 
 @st.composite
@@ -83,7 +83,7 @@ NAMES = st.sampled_from(
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | TEXT, inner, max_size=6),
-    max_leaves=25,
+    max_leaves=15,
 )
 
 

@@ -145,7 +145,7 @@ def test_a_bad_item_sinks_no_neighbour(project: Project) -> None:
     body = envelope(("event", event("first")), ("event", "{broken"), ("event", "[1]"), ("session", "{}"))
     body += b"\n\r\n" + envelope(("event", event("last"))).split(b"\n", 1)[1]
     assert project.post(body + b"\nno header\n{}").status == 200
-    assert titles(project) == ["first", "last"]
+    assert sorted(titles(project)) == ["first", "last"]  # both are of the moment of receipt
 
 
 def test_browsers_may_ask_first(project: Project) -> None:

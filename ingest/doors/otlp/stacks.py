@@ -98,7 +98,7 @@ def _newest_first(lines: list[str]) -> list[JsonObject]:
         if frames and line.startswith(_OTHERS_BEGIN):
             break
         if line.startswith("at "):
-            call = line[3:].strip()
+            call = line[3:].removesuffix("{").strip()  # Node prints a brace where properties follow
             if found := _jvm_frame(call) or _v8_frame(call):
                 frames.append(found)
     return frames

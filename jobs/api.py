@@ -15,7 +15,7 @@ from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
 from ingest.database import connect, require_prepared
-from ingest.doors import error_events, executions, sentry
+from ingest.doors import error_events, executions, otlp, sentry
 from ingest.doors.corridor import Corridor
 from ingest.doors.gate import Gate
 from ingest.doors.problems import Problem
@@ -58,7 +58,11 @@ def create_app(options: Settings | None = None) -> ASGIApp:
     app.include_router(reference_router())
     install_problems(app)
     describe_doors(app)
-    doors = {error_events.PATH: error_events.take_errors, executions.PATH: executions.take_executions}
+    doors = {
+        error_events.PATH: error_events.take_errors,
+        executions.PATH: executions.take_executions,
+        otlp.PATH: otlp.take_logs,
+    }
     patterns = [(sentry.PATH, sentry.take)]
     return Corridor(doors, patterns, app.state.gate, app, readable=[error_events.PATH])
 

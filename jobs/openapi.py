@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from ingest.doors import error_events, executions
+from ingest.doors import error_events, executions, otlp
 from ingest.doors.executions import Report
 from ingest.models import ERROR_TYPES, SEVERITIES, SOURCES
 from jobs.openapi_problems import describe_problems
@@ -56,6 +56,39 @@ _STATUSES = {
     422: "Not JSON, or the only item can't be used.",
     503: "Neither Postgres nor the spool takes it now; retry after the time given.",
 }
+_BYTES = {"type": "string", "format": "binary"}
+_LOGS = {
+    "type": "object",
+    "description": "OTLP's ExportLogsServiceRequest.",
+    "properties": {"resourceLogs": {"type": "array", "items": {"type": "object", "additionalProperties": True}}},
+}
+_LOGS_TAKEN = {
+    "type": "object",
+    "description": "OTLP's ExportLogsServiceResponse.",
+    "properties": {
+        "partialSuccess": {
+            "type": "object",
+            "properties": {"rejectedLogRecords": _TEXT | {"pattern": "^[0-9]+$"}, "errorMessage": _TEXT},
+        }
+    },
+}
+_STATUS = {
+    "type": "object",
+    "description": "google.rpc.Status.",
+    "required": ["code", "message"],
+    "properties": {"code": {"type": "integer"}, "message": _TEXT},
+}
+_LOG_STATUSES = {
+    400: "It can't be decoded.",
+    401: _STATUSES[401],
+    403: _STATUSES[403],
+    404: "No such project.",
+    408: _STATUSES[408],
+    413: "Too large, or too many records.",
+    415: "Neither of the two media types, or an unknown Content-Encoding.",
+    429: "Too much comes in at once; retry after the time given.",
+    503: _STATUSES[503],
+}
 
 
 def describe_doors(app: FastAPI) -> None:
@@ -69,6 +102,7 @@ def describe_doors(app: FastAPI) -> None:
             document["paths"].setdefault(error_events.PATH, {})["post"] = _operation("Send errors", _EVENT)
             report = Report.model_json_schema()
             document["paths"].setdefault(executions.PATH, {})["post"] = _operation("Report executions", report)
+            document["paths"].setdefault(otlp.PATH, {})["post"] = _logs_operation()
             schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
             schemes["key"] = {"type": "http", "scheme": "bearer"}
             document["security"] = [{"key": []}]
@@ -92,5 +126,29 @@ def _operation(summary: str, item: dict[str, Any]) -> dict[str, Any]:
         "responses": {
             "202": {"description": "Durable.", "content": {"application/json": {"schema": _ANSWER}}},
             **{str(status): {"description": text, "content": problem} for status, text in _STATUSES.items()},
+        },
+    }
+
+
+def _logs_operation() -> dict[str, Any]:
+    def in_both(schema: dict[str, Any]) -> dict[str, Any]:
+        return {"application/x-protobuf": {"schema": _BYTES}, "application/json": {"schema": schema}}
+
+    return {
+        "summary": "Send OpenTelemetry logs",
+        "description": "OTLP over HTTP, as protobuf or JSON; gzip, deflate, br or zstd. Records of severity ERROR and "
+        "above, and those with an exception, become errors; the others are accepted and counted. Answered after the "
+        "commit, in the encoding of the request.",
+        "tags": ["capture"],
+        "parameters": [
+            {"name": "project", "in": "query", "description": "A project's number or UUID.", "schema": _TEXT}
+        ],
+        "requestBody": {"required": True, "content": in_both(_LOGS)},
+        "responses": {
+            "200": {"description": "Durable.", "content": in_both(_LOGS_TAKEN)},
+            **{
+                str(status): {"description": says, "content": in_both(_STATUS)}
+                for status, says in _LOG_STATUSES.items()
+            },
         },
     }

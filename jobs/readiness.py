@@ -82,4 +82,5 @@ _COME_IN = {
     "sentry_items": ("Items of Sentry envelopes, whether we have a use for them or not.", ["type"]),
     "sentry_items_refused": ("Envelopes of which something couldn't be read.", []),
     "sentry_discarded": ("What Sentry SDKs say that they dropped themselves.", ["reason", "category"]),
+    "otlp_records": ("Log records that came by OTLP; those below ERROR are accepted and not stored.", ["outcome"]),
 }

@@ -13,7 +13,7 @@ from psycopg import sql
 from ingest.database import Connection, connect, migrate
 from jobs.postgres import EmbeddedPostgres
 
-pytest_plugins = ["tests.apis"]
+pytest_plugins = ["tests.apis", "tests.listening"]
 
 
 def with_database(url: str, name: str) -> str:

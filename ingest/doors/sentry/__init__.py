@@ -4,6 +4,8 @@ Events become errors, sessions become trials, client reports are counted. Any ot
 that no SDK ever sees an error for what we have no use for.
 """
 
+import asyncio
+import binascii
 import json
 import re
 from base64 import b64decode
@@ -27,6 +29,8 @@ PATH = re.compile(r"/api/(?P<project>[0-9A-Za-z-]{1,40})/(?P<door>envelope|store
 _AUTH_KEY = re.compile(r"(?:^|[\s,])sentry_key\s*=\s*\"?([^\s,\"]+)")
 _DSN_KEY = re.compile(r"https?://([^:/@\s]+)(?::[^@/\s]*)?@")
 _CATEGORIES = "error;session;default"
+_NO_ERRORS = ("transaction", "feedback", "replay_event", "profile")  # old SDKs send them as events
+_BREATH = 100  # items read before other requests get a turn
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "X-Sentry-Error, X-Sentry-Rate-Limits, Retry-After",
@@ -58,12 +62,17 @@ async def take(visit: Visit, gate: Gate) -> Answer:
     try:
         return await _taken(visit, gate)
     except Problem as problem:
-        says = " ".join(problem.detail.encode("ascii", "replace").decode().split())
-        headers = _CORS | {"X-Sentry-Error": says} | problem.headers
+        headers = _CORS | {"X-Sentry-Error": _of_one_line(problem.detail)} | problem.headers
         if problem.status == 429:
             wait = problem.headers.get("Retry-After", "60")
             headers["X-Sentry-Rate-Limits"] = f"{wait}:{_CATEGORIES}:organization"
         return Problem(problem.status, problem.detail, headers).answer()
+
+
+def _of_one_line(detail: str) -> str:
+    """What a header may hold."""
+    printable = "".join(character if character.isprintable() else " " for character in detail)
+    return " ".join(printable.encode("ascii", "replace").decode().split())
 
 
 async def _taken(visit: Visit, gate: Gate) -> Answer:
@@ -111,8 +120,8 @@ def _unwrapped(body: bytes, limit: int) -> bytes:
     if body.lstrip()[:1] == b"{":
         return body
     try:
-        return decompressed(b64decode(body, validate=True), "deflate", limit)
-    except (ValueError, Problem):
+        return decompressed(b64decode(body.strip(), validate=True), "deflate", limit)
+    except (binascii.Error, Problem):
         return body
 
 
@@ -121,7 +130,9 @@ async def _store(envelope: Envelope, owner: Owner, gate: Gate) -> Answer:
     rows: list[Row] = []
     problem = envelope.damage
     event_id = text(envelope.headers.get("event_id"))
-    for item in envelope.items:
+    for number, item in enumerate(envelope.items):
+        if number % _BREATH == _BREATH - 1:
+            await asyncio.sleep(0)
         gate.counts["sentry_items", item.kind if item.kind in _KNOWN_KINDS else "other"] += 1
         try:
             taken = _rows(item, envelope, owner, received_at, gate)
@@ -129,7 +140,7 @@ async def _store(envelope: Envelope, owner: Owner, gate: Gate) -> Answer:
             problem = problem or str(error)
         else:
             rows += taken
-            if item.kind == "event":
+            if item.kind == "event" and taken:
                 event_id = taken[0].id.replace("-", "")
     if problem is not None:
         gate.counts["sentry_items_refused",] += 1
@@ -145,7 +156,10 @@ async def _store(envelope: Envelope, owner: Owner, gate: Gate) -> Answer:
 def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, gate: Gate) -> list[Row]:
     """What an item adds. Raises InvalidEvent where it can't be read."""
     if item.kind == "event":
-        raw = raw_event(_payload(item), envelope.headers.get("event_id"))
+        event = _payload(item)
+        if record(event).get("type") in _NO_ERRORS:
+            return []
+        raw = raw_event(event, envelope.headers.get("event_id"))
         return [error_row(normalise(owner.own(raw), received_at))]
     if item.kind == "session":
         return [execution_row(report) for report in session_reports(_payload(item), owner.project_id, received_at)]
@@ -159,9 +173,11 @@ def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, g
 
 
 def _payload(item: Item) -> Any:
-    check_values(item.payload)
     try:
+        check_values(item.payload)
         return parsed(item.payload)
+    except Problem as problem:  # its neighbours may be fine
+        raise InvalidEvent(problem.detail) from None
     except ValueError as error:
         raise InvalidEvent(f"The payload of the {item.kind[:40]} can't be read as JSON: {error}.") from None
 

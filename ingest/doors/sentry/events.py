@@ -4,14 +4,16 @@ What isn't kept: local variables, lists of installed packages, debug images, and
 """
 
 import re
-from datetime import datetime
-from math import isfinite
+from itertools import islice
 from typing import Any
 from uuid import UUID
+
+from pydantic_core import to_json
 
 from ingest.doors.sentry.shapes import pairs, record, records, text
 from ingest.doors.sentry.stacks import causes, described, event_frames, exceptions_of, handled
 from ingest.exceptions import InvalidEvent
+from ingest.hall import moment_of
 from ingest.models import SOURCES, JsonObject
 
 _SEVERITY_OF_LEVEL = {
@@ -26,6 +28,8 @@ _TEXTS = ("release", "environment", "dist", "server_name", "transaction", "platf
 _OURS = ("workflow_id", "run_id", "project_id")
 _FACTS = ("node", "node_type", "attempt", "max_attempts", "workflow_slug", "workflow_version")
 _MOST_BREADCRUMBS = 20
+_LONGEST_TEMPLATE = 20_000
+_MOST_PARAMETERS = 100
 _LONGEST_PARAMETER = 1_000
 _PLACE = re.compile(
     r"%%|%(?:\((?P<percent>\w+)\))?[-+ #0]{0,5}\d{0,3}(?:\.\d{1,3})?[sdifrxXeEgGcau]|\{(?P<brace>\w*)\}"
@@ -42,9 +46,9 @@ def raw_event(event: Any, header_id: Any = None) -> JsonObject:
     metadata = _metadata(event, exceptions, tags, ours)
     raw: JsonObject = {
         "error_id": _error_id(event.get("event_id")) or _error_id(header_id),
-        "timestamp": _timestamp(event.get("timestamp")),
+        "timestamp": _timestamp(event.get("timestamp"), metadata),
         "source": _source(event, tags, ours),
-        "severity": _SEVERITY_OF_LEVEL.get(str(event.get("level", "")).lower()),
+        "severity": _SEVERITY_OF_LEVEL.get((text(event.get("level")) or "").lower()),
         "message": _message(event, exceptions),
         "metadata": metadata,
     }
@@ -62,25 +66,20 @@ def _error_id(value: Any) -> str | None:
         return None
 
 
-def _timestamp(value: Any) -> str | float | None:
-    """Epoch seconds or ISO 8601; what can't be a time is left to the time of receipt: the error counts all the same."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
-        return value
-    if isinstance(value, str):
-        try:
-            datetime.fromisoformat(value)
-        except ValueError:
-            return _number(value)
-        return value
-    return None
-
-
-def _number(value: str) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
+def _timestamp(value: Any, metadata: JsonObject) -> str | float | None:
+    """Epoch seconds or ISO 8601; what can't be a time is kept aside: the error counts all the same, as of receipt."""
+    if value is None:
         return None
-    return number if isfinite(number) else None
+    known: str | float = value
+    if isinstance(value, str) and moment_of(value) is None:
+        try:
+            known = float(value)
+        except ValueError:
+            known = value
+    if moment_of(known) is not None:
+        return known
+    metadata["timestamp_given"] = value
+    return None
 
 
 def _source(event: JsonObject, tags: JsonObject, ours: JsonObject) -> str:
@@ -104,19 +103,35 @@ def _message(event: JsonObject, exceptions: list[JsonObject]) -> str | None:
 
 
 def _filled(template: str, params: Any) -> str:
-    """A log message with its parameters, in percent or in brace style. Widths and conversions aren't honoured: a
-    template may come from anybody."""
-    named = params if isinstance(params, dict) else {}
-    listed = iter(params if isinstance(params, list) else ())
+    """A log message with its parameters, in percent or in brace style. Widths and conversions aren't honoured, and all
+    is bounded: a template may come from anybody, and name one long parameter a million times."""
+    named = {name: _shown(value) for name, value in islice(record(params).items(), _MOST_PARAMETERS)}
+    listed = [_shown(value) for value in params[:_MOST_PARAMETERS]] if isinstance(params, list) else []
+    if not named and not listed:
+        return template
+    coming = iter(listed)
+    places = 0
 
     def value(match: re.Match[str]) -> str:
+        nonlocal places
+        places += 1
         name = match["percent"] or match["brace"]
         if match[0] == "%%":
             return "%"
-        found = named.get(name, match[0]) if name else next(listed, match[0])
-        return str(found)[:_LONGEST_PARAMETER]
+        if places > _MOST_PARAMETERS:
+            return match[0]
+        return named.get(name, match[0]) if name else next(coming, match[0])
 
-    return _PLACE.sub(value, template) if named or (isinstance(params, list) and params) else template
+    return _PLACE.sub(value, template[:_LONGEST_TEMPLATE]) + template[_LONGEST_TEMPLATE:]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value[:_LONGEST_PARAMETER]
+    try:
+        return to_json(value, inf_nan_mode="constants")[:_LONGEST_PARAMETER].decode(errors="replace")
+    except ValueError:  # lone surrogates, nesting without end
+        return "…"
 
 
 def _metadata(event: JsonObject, exceptions: list[JsonObject], tags: JsonObject, ours: JsonObject) -> JsonObject:
@@ -171,8 +186,9 @@ def _status(metadata: JsonObject) -> int | None:
         *(tags.get(name) for name in ("http_status", "http.status_code", "status_code")),
         *(extra.get(name) for name in ("http_status", "status_code")),
     ):
-        if isinstance(value, int | str) and str(value).isdecimal() and 100 <= int(value) <= 599:
-            return int(value)
+        known = text(value) or ""
+        if len(known) == 3 and known.isdecimal() and 100 <= int(known) <= 599:
+            return int(known)
     return None
 
 

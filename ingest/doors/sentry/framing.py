@@ -40,7 +40,7 @@ def read_envelope(body: bytes) -> Envelope:
     headers = _headers(line, "The envelope's first line")
     items: list[Item] = []
     while position < len(body):
-        if body.startswith(b"\n", position):  # empty lines between items are tolerated
+        if body[position] in b"\r\n":  # empty lines between items are tolerated
             position += 1
             continue
         if len(items) == MOST_ITEMS:

@@ -33,9 +33,9 @@ def session_reports(session: Any, project_id: UUID | None, received_at: datetime
         raise InvalidEvent("A session needs its sid.")
     began = _moment(known.get("started"), received_at)
     project = f"{project_id}:{sid}"
-    yield ExecutionReport(uuid5(_SPACE, f"finished:{project}"), began, _source(known), project_id, None, 1, 0)
+    yield ExecutionReport(_report_id(f"finished:{project}"), began, _source(known), project_id, None, 1, 0)
     if text(known.get("status")) in _BAD or _count(known.get("errors")) > 0:
-        yield ExecutionReport(uuid5(_SPACE, f"failed:{project}"), began, _source(known), project_id, None, 0, 1)
+        yield ExecutionReport(_report_id(f"failed:{project}"), began, _source(known), project_id, None, 0, 1)
 
 
 def sums_reports(
@@ -47,11 +47,21 @@ def sums_reports(
         failed = sum(_count(minute.get(name)) for name in _FAILED_COUNTS)
         finished = failed + _count(minute.get("exited"))
         if finished:
-            attributes = sorted((str(name), str(value)) for name, value in record(known.get("attrs")).items())
-            words = f"{project_id}:{sent_at}:{number}:{sorted(minute.items(), key=str)}:{attributes}"
-            report_id = uuid5(_SPACE, words) if sent_at else uuid4()
+            report_id = _sums_id(known, minute, f"{project_id}:{sent_at}:{number}") if sent_at else uuid4()
             began = _moment(minute.get("started"), received_at)
             yield ExecutionReport(report_id, began, _source(known), project_id, None, finished, failed)
+
+
+def _sums_id(sums: JsonObject, minute: JsonObject, place: str) -> UUID:
+    """Of all that tells one report from another: several processes may send at the same moment."""
+    words = [place, *(f"{name}={text(minute.get(name))}" for name in ("started", "did", "exited", *_FAILED_COUNTS))]
+    words += sorted(f"{name}={text(value)}" for name, value in record(sums.get("attrs")).items())
+    return _report_id(":".join(words))
+
+
+def _report_id(words: str) -> UUID:
+    """The same for the same words, also where they hold lone surrogates."""
+    return uuid5(_SPACE, words.encode("utf-8", "backslashreplace").decode())
 
 
 def _source(session: JsonObject) -> str:

@@ -35,6 +35,10 @@ def pairs(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list):
         for entry in value:
             if isinstance(entry, list) and len(entry) == 2:
-                yield str(entry[0]), entry[1]
-            elif isinstance(entry, dict) and "key" in entry:
-                yield str(entry["key"]), entry.get("value")
+                name, item = text(entry[0]), entry[1]
+            elif isinstance(entry, dict):
+                name, item = text(entry.get("key")), entry.get("value")
+            else:
+                continue
+            if name is not None:
+                yield name, item

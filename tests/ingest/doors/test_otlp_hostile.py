@@ -115,6 +115,20 @@ def test_a_small_body_may_not_become_millions_of_values(options: Settings, conne
     assert stored(connection) == 0
 
 
+def test_what_a_small_request_grows_to_needs_room_too(options: Settings, connection: Connection) -> None:
+    keys = {"ingest": create_key(connection, "worker", "ingest")}
+    records, resource = (
+        [log_record(f"{number}") for number in range(100)],
+        {f"k{number}": "v" * 900 for number in range(9)},
+    )
+    with TestClient(create_app(options.model_copy(update={"max_inflight_bytes": 400_000}))) as client:
+        api = Api(client, keys)
+        answer = export(api, request_of(*records, resource=resource))
+        assert (answer.status_code, answer.headers["retry-after"], stored(connection)) == (429, "2", 0)
+        assert partial_success(export(api, request_of(*records[:20], resource=resource))) is None
+        assert "meshhook_errors_body_bytes 0.0" in client.get("/metrics").text
+
+
 @pytest.mark.parametrize(
     "body", [field(1, b"") * 501, field(1, field(2, b"") * 501), field(1, field(2, field(2, b"") * 501))]
 )

@@ -15,6 +15,7 @@ from ingest.doors.otlp.answers import JSON, Encoding, encoding_of, failed, taken
 from ingest.doors.otlp.events import PROJECT, raw_event
 from ingest.doors.otlp.logs import Identities, LogRecord, Reading, Refused
 from ingest.doors.problems import Answer, Problem
+from ingest.doors.room import Share
 from ingest.doors.sentry.shapes import text
 from ingest.exceptions import InvalidEvent
 from ingest.hall import normalise
@@ -44,7 +45,7 @@ async def _taken(visit: Visit, gate: Gate, encoding: Encoding) -> Answer:
     grant = await gate.access.require(bearer(visit.header(b"authorization")), "ingest")
     owner = await gate.owner(grant, visit.parameter("project"))
     body = await gate.body(visit)
-    intake = _Intake(gate, grant, owner)
+    intake = _Intake(gate, grant, owner, visit.share)
     for index, reading in enumerate(encoding.read(body, gate.max_batch)):
         if index % _BREATH == _BREATH - 1:
             await asyncio.sleep(0)
@@ -55,10 +56,11 @@ async def _taken(visit: Visit, gate: Gate, encoding: Encoding) -> Answer:
 class _Intake:
     """The records of one request: each is kept, counted or refused by itself."""
 
-    def __init__(self, gate: Gate, grant: Grant, owner: Owner) -> None:
+    def __init__(self, gate: Gate, grant: Grant, owner: Owner, share: Share) -> None:
         self._gate = gate
         self._grant = grant
         self._owner = owner
+        self._share = share
         self._received_at = datetime.now(UTC)
         self._identities = Identities()
         self._projects: dict[str, Owner | Problem] = {}
@@ -69,7 +71,8 @@ class _Intake:
         self._unreadable = 0
 
     async def add(self, index: int, reading: Reading) -> None:
-        """Take the record at `index` of the request. Raises Problem 503 where its project can't be looked up."""
+        """Take the record at `index` of the request. Raises Problem: 503 where its project can't be looked up, 429
+        where there is no room: what a resource says once stands in each of its errors."""
         if reading is None:
             self._below += 1
         elif isinstance(reading, Refused):
@@ -81,6 +84,7 @@ class _Intake:
             except InvalidEvent as error:
                 self._refused[index] = str(error)
             else:
+                self._share.take(len(row.line))
                 self._rows.append(row)
                 self._positions.append(index)
 

@@ -106,8 +106,8 @@ def test_above_its_room_and_without_postgres_it_asks_to_come_back(
     with TestClient(create_app(options.model_copy(update={"max_inflight_bytes": 2_000}))) as client:
         full = export(Api(client, keys), request_of(log_record("x" * 3_000)), encoding)
     nowhere = SecretStr("postgresql://127.0.0.1:1/nowhere")
-    with TestClient(create_app(options.model_copy(update={"database_url": nowhere}))) as client:
-        away = export(Api(client, keys), request_of(log_record()), encoding)
+    client = TestClient(create_app(options.model_copy(update={"database_url": nowhere})))
+    away = export(Api(client, keys), request_of(log_record()), encoding)
     assert [(answer.status_code, status_of(answer)[0]) for answer in (full, away)] == [(429, 8), (503, 14)]
     assert all(int(answer.headers["retry-after"]) > 0 for answer in (full, away))
 

@@ -111,7 +111,30 @@ def test_a_small_body_may_not_become_millions_of_values(options: Settings, conne
         texts = send(b'{"resourceLogs":[' + b"[]," * 2_000_000 + b"[]]}", JSON)
     assert [answer.status_code for answer in (values, parts, texts)] == [400, 413, 413]
     assert "values" in status_of(values)[1]
+    assert "parts" in status_of(parts)[1]
     assert stored(connection) == 0
+
+
+def test_what_a_small_request_grows_to_needs_room_too(options: Settings, connection: Connection) -> None:
+    keys = {"ingest": create_key(connection, "worker", "ingest")}
+    records, resource = (
+        [log_record(f"{number}") for number in range(100)],
+        {f"k{number}": "v" * 900 for number in range(9)},
+    )
+    with TestClient(create_app(options.model_copy(update={"max_inflight_bytes": 400_000}))) as client:
+        api = Api(client, keys)
+        answer = export(api, request_of(*records, resource=resource))
+        assert (answer.status_code, answer.headers["retry-after"], stored(connection)) == (429, "2", 0)
+        assert partial_success(export(api, request_of(*records[:20], resource=resource))) is None
+        assert "meshhook_errors_body_bytes 0.0" in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    "body", [field(1, b"") * 501, field(1, field(2, b"") * 501), field(1, field(2, field(2, b"") * 501))]
+)
+def test_empty_parts_are_counted_too(api: Api, body: bytes) -> None:
+    answer = export(api, body)
+    assert (answer.status_code, "More than 500" in status_of(answer)[1]) == (413, True)
 
 
 def test_a_long_text_is_cut_and_not_refused(options: Settings, connection: Connection) -> None:

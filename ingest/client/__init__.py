@@ -47,7 +47,7 @@ __all__ = [
 _AT_EXIT_SECONDS = 2.0
 _SOURCES = ("worker", "webhook", "system")
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
-_REPORTED = f"reported by {__name__}"  # a mark on exceptions: most of them can't be referred to weakly
+_REPORTED = "_reported_by_meshhook_errors"  # a mark on exceptions: most of them can't be referred to weakly
 _LATE = {  # imported when they are asked for, so that importing the client stays cheap
     "ErrorHandler": "log_handler",
     "AsgiMiddleware": "middleware",
@@ -159,8 +159,11 @@ def _capture(exception: BaseException | None, message: str | None, context: dict
     if sender.filter.thread and sender.filter.thread == get_ident():
         return None  # before_send reports, and would have to filter what it reports, for ever
     if exception is not None:
-        _mark(exception)
-    if sender.is_full:
+        try:
+            exception._reported_by_meshhook_errors = True  # type: ignore[attr-defined]
+        except Exception:
+            _mark(exception)
+    if len(sender.queue) >= sender.max_queued:
         sender.losses.count(while_away=True)
         return None
     snapshot = take(exception, message, context)
@@ -178,10 +181,11 @@ def _capture_once(exception: BaseException, message: str | None, context: dict[s
 
 
 def _mark(exception: BaseException) -> None:
+    """Past what its class does with attributes."""
     try:
-        BaseException.__setattr__(exception, _REPORTED, True)  # past what its class may do with attributes
+        BaseException.__setattr__(exception, _REPORTED, True)
     except Exception:
-        return
+        return  # then it is reported again further up
 
 
 def _is_marked(exception: BaseException) -> bool:

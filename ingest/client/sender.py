@@ -74,7 +74,7 @@ class Sender:
         make_spool: "Callable[[Callable[[str, str], None]], Spool | None] | None" = None,
     ) -> None:
         self._address = address
-        self._max_queued = max_queued
+        self.max_queued = max_queued
         self.defaults = defaults
         self._before_send = before_send
         self._make_spool = make_spool
@@ -86,7 +86,7 @@ class Sender:
         """Forget everything: at the start, and in a forked child, where the old locks may be held for ever."""
         self.losses = Losses(dropped)
         self.executions = Executions()
-        self._queue: deque[Snapshot] = deque()
+        self.queue: deque[Snapshot] = deque()
         self._reports: list[bytes] = []
         self._reported_at = time.monotonic()
         self._asleep = threading.Lock()  # held until there is something new: whoever brings it releases it
@@ -110,14 +110,9 @@ class Sender:
 
     # --- on the caller's thread ---
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next error would be dropped."""
-        return self._closed or len(self._queue) >= self._max_queued
-
     def put(self, snapshot: Snapshot) -> None:
         """Hand over an error."""
-        self._queue.append(snapshot)
+        self.queue.append(snapshot)
         self.wake()
 
     def wake(self) -> None:
@@ -162,6 +157,7 @@ class Sender:
         has_custody = self._custody.acquire(timeout=_LEAVE_SECONDS)  # the thread may wait for a disk that hangs
         try:
             self._closed = True
+            self.max_queued = 0  # so that whoever captures finds it full
             left = self._leave(self._spool if has_custody else None)
         finally:
             if has_custody:
@@ -171,8 +167,8 @@ class Sender:
 
     def _leave(self, spool: "Spool | None") -> Left:
         reports = self._reports + self.executions.take()
-        left = len(self._queue) + len(reports)
-        lost_errors, lost_reports = len(self._queue), len(reports)
+        left = len(self.queue) + len(reports)
+        lost_errors, lost_reports = len(self.queue), len(reports)
         if spool is not None:
             lost_errors = self._leave_errors(spool)
             lost_reports -= spool.write("executions", reports) if reports else 0
@@ -188,7 +184,7 @@ class Sender:
         until = time.monotonic() + _LEAVE_SECONDS
         batch = self._batch if self._batch is not None and self._batch.origin == "queue" else None
         items = list(batch.items) if batch else []
-        waiting = list(self._queue)[batch.count if batch else 0 :]
+        waiting = list(self.queue)[batch.count if batch else 0 :]
         while waiting and time.monotonic() < until:
             item = self.filter.written_out(waiting.pop(0))
             if item is not None:
@@ -196,7 +192,7 @@ class Sender:
         return len(waiting) + len(items) - (spool.write("errors", items) if items else 0)
 
     def _has_work(self, spooled: bool) -> bool:
-        return bool(self._queue or self.executions or self._reports or self._is_busy or (spooled and self._has_spooled))
+        return bool(self.queue or self.executions or self._reports or self._is_busy or (spooled and self._has_spooled))
 
     def ensure_thread(self) -> None:
         """Start the thread where there is none yet."""
@@ -231,7 +227,7 @@ class Sender:
             self.complain("import", f"a module is missing ({error})")
         while not self._closed:
             self._asleep.acquire(timeout=_IDLE_SECONDS)
-            if self._queue and not self._flushing and len(self._queue) < _MOST_IN_BATCH:
+            if self.queue and not self._flushing and len(self.queue) < _MOST_IN_BATCH:
                 time.sleep(_GATHER_SECONDS)
             try:
                 self._look_for_spooled()
@@ -277,8 +273,8 @@ class Sender:
     def _of_queue(self) -> _Batch | None:
         items: list[bytes] = []
         count = size = 0
-        while count < min(len(self._queue), _MOST_IN_BATCH) and size < _MOST_BATCH_BYTES:
-            item = self.filter.written_out(self._queue[count])
+        while count < min(len(self.queue), _MOST_IN_BATCH) and size < _MOST_BATCH_BYTES:
+            item = self.filter.written_out(self.queue[count])
             count += 1
             if item is not None:
                 items.append(item)
@@ -329,7 +325,7 @@ class Sender:
     def _forget(self, batch: _Batch) -> None:
         if batch.origin == "queue":
             for _ in range(batch.count):
-                self._queue.popleft()
+                self.queue.popleft()
         else:
             del self._reports[: batch.count]
 
@@ -343,7 +339,7 @@ class Sender:
         if self._spool is None or self._away_since is None or self._spool.is_resting:
             return
         is_long = time.monotonic() - self._away_since >= _SPOOL_AFTER
-        if not is_long and len(self._queue) <= min(_SPOOL_ABOVE, self._max_queued // 2):
+        if not is_long and len(self.queue) <= min(_SPOOL_ABOVE, self.max_queued // 2):
             return
         if self._batch is not None and self._batch.origin in ("spool", "losses"):
             self._batch = None  # it is kept where it is

@@ -82,7 +82,12 @@ def _frames(steps: list[Step]) -> list[dict[str, Any]]:
 def _frame(step: Step) -> dict[str, Any]:
     code, line_number, module = step
     file = code.co_filename
-    frame: dict[str, Any] = {"file": file, "line": line_number, "function": code.co_qualname, "module": str(module)}
+    frame: dict[str, Any] = {
+        "file": file,
+        "line": line_number,
+        "function": code.co_qualname,
+        "module": str(module or ""),
+    }
     frame["in_app"] = _is_in_app(file)
     if line := linecache.getline(file, line_number).strip():
         frame["context_line"] = line[:_LONGEST_LINE]

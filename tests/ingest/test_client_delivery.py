@@ -55,19 +55,18 @@ def test_many_threads_lose_nothing(receiver: Receiver) -> None:
 
 @pytest.mark.parametrize("is_flushed", [False, True])
 def test_it_waits_as_long_as_the_server_asks(receiver: Receiver, is_flushed: bool) -> None:
-    receiver.answers = [(429, {"Retry-After": "2"}), (503, {"Retry-After": "0"})]
+    receiver.answers = [(429, {"Retry-After": "1"}), (503, {"Retry-After": "0"})]
     error_id = client.capture_message("patient")
     if is_flushed:  # in a hurry, too
         assert client.flush(10)
     assert [event["error_id"] for event in receiver.wait_for(1)] == [error_id]
-    assert receiver.times[1] - receiver.times[0] >= 2
+    assert receiver.times[1] - receiver.times[0] >= 1  # much longer than a pause of its own
     assert len(receiver.times) == 3
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_it_waits_until_the_date_that_the_server_names(receiver: Receiver, status: int) -> None:
+def test_it_waits_until_the_date_that_the_server_names(receiver: Receiver) -> None:
     until = int(time.time()) + 2  # a date has no fractions
-    receiver.answers = [(status, {"Retry-After": formatdate(until, usegmt=True)})]
+    receiver.answers = [(503, {"Retry-After": formatdate(until, usegmt=True)})]
     client.capture_message("patient")
     assert client.flush(10)
     assert receiver.messages() == ["patient"]
@@ -123,7 +122,7 @@ def test_a_bad_item_does_not_sink_its_neighbours(receiver: Receiver, status: int
         return status if any(item["message"] == "bad" for item in items) else 202
 
     receiver.judge = judge
-    receiver.answers = [(503, {"Retry-After": "1"})]
+    receiver.answers = [(503, {})]
     for number in range(20):
         client.capture_message("bad" if number == 13 else str(number))
     assert client.flush(10)

@@ -104,7 +104,7 @@ def test_it_may_report_without_end(start: Start) -> None:
 
 def test_where_it_hangs_a_process_ends_and_keeps_what_may_be_sent(receiver: Receiver) -> None:
     setup = "import time\nclient.init({url!r}, 'the-key', before_send=lambda event: time.sleep(60))\n"
-    body = "client.capture_message('planted')\nclient.capture_message('planted')\nclient.flush(0.5)"
+    body = "client.capture_message('planted')\nclient.capture_message('planted')\nclient.close(0.5)"
     done = run_script(receiver.url, body, setup=setup.format(url=receiver.url))
     assert done.returncode == 0
     client.close(1)

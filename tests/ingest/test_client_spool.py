@@ -80,7 +80,7 @@ def test_a_process_that_is_killed_leaves_what_it_could_not_send(away: str, spool
         import time
         for number in range(1500):
             client.capture_message(str(number))
-        while client._sender._queue:
+        while client._sender.queue:
             time.sleep(0.01)
         print("ready", flush=True)
         time.sleep(60)
@@ -128,7 +128,7 @@ def test_a_file_of_a_living_process_is_left_alone_until_it_is_dead(away: str, sp
         import time
         sender._FIRST_PAUSE = 60
         client.capture_message("of the other")
-        while client._sender._queue:
+        while client._sender.queue:
             time.sleep(0.01)
         print("ready", flush=True)
         time.sleep(60)
@@ -319,7 +319,7 @@ def test_a_child_does_not_keep_a_dead_parents_file(away: str, spool_dir: Path) -
     body = """
         import os, time
         client.capture_message("of the parent")
-        while client._sender._queue:
+        while client._sender.queue:
             time.sleep(0.01)
         if os.fork() == 0:
             print("ready", flush=True)
@@ -385,7 +385,7 @@ def test_only_the_senders_thread_touches_the_disk(away: str, spool_dir: Path) ->
         sys.addaudithook(note)
         for number in range(100):
             client.capture_message(str(number))
-        while client._sender._queue:
+        while client._sender.queue:
             time.sleep(0.01)
         print(touching)
         client.close(0)

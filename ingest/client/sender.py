@@ -94,6 +94,7 @@ class Sender:
         self._changed = threading.Condition()
         self._custody = threading.Lock()
         self._flushing = 0
+        self._is_closing = False
         self._is_busy = False
         self._thread: threading.Thread | None = None
         self._delivery: Delivery | None = None
@@ -153,6 +154,7 @@ class Sender:
         """Flush, then stop, and leave what wasn't sent in the spool. What doesn't fit there counts as dropped."""
         if self._closed:
             return Left(0, 0)
+        self._is_closing = True
         self.flush(timeout, spooled=False)
         has_custody = self._custody.acquire(timeout=_LEAVE_SECONDS)  # the thread may wait for a disk that hangs
         try:
@@ -192,6 +194,8 @@ class Sender:
         return len(waiting) + len(items) - (spool.write("errors", items) if items else 0)
 
     def _has_work(self, spooled: bool) -> bool:
+        if self._is_closing and self._batch is not None and self._away_since is None:
+            return True  # what is in the spool need not be sent now, but what is on its way shouldn't be sent twice
         return bool(self.queue or self.executions or self._reports or self._is_busy or (spooled and self._has_spooled))
 
     def ensure_thread(self) -> None:
@@ -300,7 +304,7 @@ class Sender:
         return None if told is None else _Batch("losses", _PATHS["errors"], [told])
 
     def _of_spool(self) -> _Batch | None:
-        if self._spool is None or not self._has_spooled:
+        if self._spool is None or self._is_closing or not self._has_spooled:
             return None
         with self._custody:
             found = None if self._closed else self._spool.next_batch()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,6 +163,24 @@ def test_many_processes_share_a_spool_and_none_sends_what_another_does(away: str
         wait_until(lambda: files(spool_dir) == [])
         expected = sorted(f"{name} {number}" for name in range(4) for number in range(150))
         assert sorted(receiver.messages()) == expected
+
+
+def test_a_process_that_ends_waits_for_what_is_on_its_way_from_the_spool(away: str, spool_dir: Path) -> None:
+    run_script(away, "for number in range(300): client.capture_message(str(number))\nclient.close(0)")
+
+    def judge(_items: list[Any]) -> int:
+        time.sleep(0.5)
+        return 202
+
+    with back(away) as receiver:
+        receiver.judge = judge
+        done = run_script(away, "import time\ntime.sleep(0.2)")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(receiver.messages()) == 100  # and not for all of the spool
+        receiver.judge = lambda _items: 202
+        run_script(away, "client.flush(10)")
+        assert set(receiver.messages()) == {str(number) for number in range(300)}
+        assert files(spool_dir) == []
 
 
 def test_a_torn_line_is_left_out(away: str, spool_dir: Path) -> None:
@@ -359,13 +378,13 @@ def test_a_new_error_does_not_wait_for_all_that_is_spooled(away: str, spool_dir:
 
 def test_a_directory_that_was_cleaned_up_is_made_again(away: str, spool_dir: Path) -> None:
     client.init(away, "the-key")
-    client.capture_message("swept away")
-    wait_until(lambda: messages_in(spool_dir) == ["swept away"])
-    sender_of_now = client._sender
-    assert sender_of_now is not None
+    for count in (1, 2):
+        client.capture_message(f"swept away {count}")
+        wait_until(lambda count=count: len(messages_in(spool_dir)) == count)
+        time.sleep(0.3)  # in which it begins to read the first file
     for file in files(spool_dir):
         file.unlink()
-        file.parent.rmdir()
+    next(spool_dir.iterdir()).rmdir()
     client.capture_message("kept")
     wait_until(lambda: messages_in(spool_dir) == ["kept"])
     with back(away) as receiver:

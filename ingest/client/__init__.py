@@ -291,11 +291,15 @@ def _count(context: dict[str, Any], *, failed: bool) -> None:
 
 
 def _at_exit() -> None:
-    if _sender is not None:
+    if _sender is None:
+        return
+    try:
         left = _sender.close(_AT_EXIT_SECONDS)
         if left.items:
             fate = f"{left.lost} of them are lost" if left.lost else "it is kept on disk and sent by the next process"
             _sender.complain("exit", f"what was captured last ({left.items} items) wasn't sent before the exit, {fate}")
+    except Exception:
+        _failed()
 
 
 def _after_fork_in_child() -> None:

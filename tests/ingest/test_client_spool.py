@@ -376,6 +376,22 @@ def test_a_new_error_does_not_wait_for_all_that_is_spooled(away: str, spool_dir:
         assert len(receiver.messages()) == 901
 
 
+def test_what_is_spooled_does_not_wait_for_a_pause_of_new_errors(away: str) -> None:
+    run_script(away, "client.capture_message('spooled')\nclient.close(0)")
+
+    def judge(_items: list[Any]) -> int:
+        if len(receiver.times) < 30:
+            client.capture_message("live")
+        return 202
+
+    with back(away) as receiver:
+        receiver.judge = judge
+        client.init(away, "the-key")
+        client.capture_message("live")
+        assert client.flush(10)
+        assert receiver.messages().index("spooled") <= 3
+
+
 def test_a_directory_that_was_cleaned_up_is_made_again(away: str, spool_dir: Path) -> None:
     client.init(away, "the-key")
     for count in (1, 2):

@@ -39,6 +39,7 @@ _HURRIED_PAUSE = 1.0
 _SPOOL_ABOVE = 1_000  # errors in memory, while the server is away
 _SPOOL_AFTER = 5.0  # seconds that it is away
 _SCAN_SECONDS = 30.0  # between two looks for what dead processes left
+_SPOOLED_AT_EXIT = 0.5  # seconds for what is in the spool when the client closes
 _LEAVE_SECONDS = 2.0
 
 _PATHS = {"errors": "/api/error-events", "executions": "/api/executions"}
@@ -154,8 +155,11 @@ class Sender:
         """Flush, then stop, and leave what wasn't sent in the spool. What doesn't fit there counts as dropped."""
         if self._closed:
             return Left(0, 0)
+        deadline = time.monotonic() + timeout
+        if self._has_spooled and self._away_since is None:  # a process that is always short has no other time for it
+            self.flush(min(timeout, _SPOOLED_AT_EXIT))
         self._is_closing = True
-        self.flush(timeout, spooled=False)
+        self.flush(max(deadline - time.monotonic(), 0), spooled=False)
         has_custody = self._custody.acquire(timeout=_LEAVE_SECONDS)  # the thread may wait for a disk that hangs
         try:
             self._closed = True
@@ -242,7 +246,7 @@ class Sender:
                 self._changed.notify_all()
 
     def _send_all(self, give_up_at: float | None = None) -> None:
-        """Until nothing waits or the client is closed; with `give_up_at`, until an attempt fails."""
+        """Until nothing waits or the client is closed; with `give_up_at`, until then or until an attempt fails."""
         from .delivery import Delivery  # noqa: PLC0415 - imported by late_imports
 
         if self._delivery is None:
@@ -258,6 +262,8 @@ class Sender:
                     self._away_since = time.monotonic()
             if not batch.items:
                 self._settle(batch)
+                if give_up_at is not None and time.monotonic() > give_up_at:
+                    return
                 continue
             if give_up_at is not None or not self._rest(pause, self._delivery.retry_after):
                 return

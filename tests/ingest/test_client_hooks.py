@@ -76,7 +76,9 @@ def test_the_hooks_that_were_there_are_called_once_however_often_init_is(receive
         sys.unraisablehook = lambda args: print("unraisable", args.exc_type.__name__)
         from ingest import client
         client.init({receiver.url!r}, "the-key")
+        hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
         client.init({receiver.url!r}, "the-key")
+        assert hooks == (sys.excepthook, threading.excepthook, sys.unraisablehook)
         class Fragile:
             def __del__(self):
                 raise OSError

@@ -52,7 +52,13 @@ class _File:
     @classmethod
     def made(cls, path: str) -> "_File | None":
         """None where another process was faster than our lock, and took the file for a dead process's."""
-        return cls._locked(path, os.open(path, _OPEN | os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600))
+        descriptor = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
+        try:
+            return cls._locked(path, descriptor)
+        except OSError:  # a file system without locks
+            with suppress(OSError):
+                os.unlink(path)  # noqa: PTH108
+            raise
 
     @classmethod
     def claimed(cls, path: str) -> "_File | None":

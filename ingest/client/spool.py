@@ -36,7 +36,7 @@ def places(address: Address, chosen: str | None) -> tuple[list[str], str]:
     else:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
         roots = [root for root in (cache, os.environ.get("TMPDIR") or "/tmp") if os.path.isabs(root)]  # noqa: PTH117, S108
-    return roots, f"meshhook-errors-{os.geteuid()}-{digest}"
+    return roots, f"meshhook-errors-spool-{os.geteuid()}-{digest}"
 
 
 class _File:

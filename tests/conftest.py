@@ -16,6 +16,14 @@ from jobs.postgres import EmbeddedPostgres
 pytest_plugins = ["tests.apis", "tests.listening"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def client_spool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """So that no client of a test leaves anything in the cache of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MESHHOOK_ERRORS_CLIENT_SPOOL", str(tmp_path_factory.mktemp("spool")))
+        yield
+
+
 def with_database(url: str, name: str) -> str:
     return psycopg.conninfo.make_conninfo(url, dbname=name)
 

@@ -4,36 +4,66 @@
     client.init("http://KEY@127.0.0.1:8080/1")
     client.capture_message("hello")
 
-Standard library only. No function but `init` raises; before `init` all of them do nothing.
+Standard library only. No function but `init` raises; before `init` all of them do nothing. The folder works under any
+name, wherever it is copied to.
 """
 
 import atexit
 import functools
-import logging
 import os
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
+from importlib import import_module
+from threading import get_ident
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from ingest.client import late_imports
-from ingest.client.address import parse_address
-from ingest.client.sender import Sender
-from ingest.client.snapshot import take, text_of
+from . import late_imports
+from .address import Address, parse_address
+from .filtering import BeforeSend
+from .sender import Sender
+from .snapshot import take, text_of
 
-__all__ = ["ErrorHandler", "capture_exception", "capture_message", "close", "dropped", "flush", "init", "step"]
+if TYPE_CHECKING:
+    from .hooks import watch_loop
+    from .log_handler import ErrorHandler
+    from .middleware import AsgiMiddleware, WsgiMiddleware
+    from .spool import Spool
+
+__all__ = [
+    "AsgiMiddleware",
+    "ErrorHandler",
+    "WsgiMiddleware",
+    "capture_exception",
+    "capture_message",
+    "close",
+    "dropped",
+    "flush",
+    "init",
+    "step",
+    "watch_loop",
+]
 
 _AT_EXIT_SECONDS = 2.0
 _SOURCES = ("worker", "webhook", "system")
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
-_FROM_RECORDS = (
-    *("workflow_id", "project_id", "run_id", "error_type", "severity", "fingerprint", "source"),
-    *("node", "attempt", "max_attempts", "http_status", "tags"),
-)
+_REPORTED = "_reported_by_meshhook_errors"  # a mark on exceptions: most of them can't be referred to weakly
+_LATE = {  # imported when they are asked for, so that importing the client stays cheap
+    "ErrorHandler": "log_handler",
+    "AsgiMiddleware": "middleware",
+    "WsgiMiddleware": "middleware",
+    "watch_loop": "hooks",
+}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _sender: Sender | None = None
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    return value
 
 
 def init(
@@ -46,12 +76,21 @@ def init(
     environment: str | None = None,
     server_name: str | None = None,
     max_queued: int = 10_000,
+    spool_dir: str | os.PathLike[str] | Literal[False] | None = None,
+    spool_max_bytes: int = 20_000_000,
+    before_send: BeforeSend | None = None,
+    hooks: bool = True,
 ) -> None:
     """Say where to send to: a DSN, or an address and a key. The named values are sent with every error.
 
-    While the server is away, `max_queued` errors wait in memory; further ones are dropped and counted. Called again, it
-    sends what waits (for at most two seconds) and goes on with the new address. Raises ValueError for an address, a key
-    or a source that can't be one.
+    While the server is away, errors wait in memory and then in files under `spool_dir` (by default in the user's cache
+    directory or the system's temporary one; False for none), which later processes send too. When `spool_max_bytes`
+    are full, `max_queued` errors wait in memory; further ones are dropped, counted, and reported as a number.
+
+    `before_send` gets each event as the dict that is sent, in the background, and answers it, changed or not, or None
+    to drop it. With `hooks`, exceptions that nobody handles are reported: of the program, of its threads, and those
+    that Python can't raise. Called again, it sends what waits (for at most two seconds) and goes on with the new
+    address. Raises ValueError for an address, a key or a source that can't be one.
     """
     global _sender  # noqa: PLW0603 - one client per process is the point
     address = parse_address(dsn_or_url, key)
@@ -65,7 +104,26 @@ def init(
         "server_name": server_name,
     }
     close(_AT_EXIT_SECONDS)
-    _sender = Sender(address, defaults, max_queued, dropped())
+    make_spool = _spool_maker(address, spool_dir, spool_max_bytes)
+    _sender = Sender(address, defaults, max_queued, dropped(), before_send, make_spool)
+    _sender.adopt()
+    if hooks:
+        from .hooks import install  # noqa: PLC0415 - as _LATE
+
+        install()
+
+
+def _spool_maker(
+    address: Address, chosen: str | os.PathLike[str] | Literal[False] | None, most_bytes: int
+) -> Callable[[Callable[[str, str], None]], "Spool"] | None:
+    if chosen is None:
+        chosen = os.environ.get("MESHHOOK_ERRORS_CLIENT_SPOOL") or None
+    if chosen is False or chosen == "off" or os.name != "posix":
+        return None
+    from .spool import Spool, places  # noqa: PLC0415 - as _LATE
+
+    roots, name = places(address, None if chosen is None else os.fspath(chosen))
+    return lambda complain: Spool(roots, name, most_bytes, complain)
 
 
 def capture_exception(exc: BaseException | None = None, **context: Any) -> str | None:
@@ -98,22 +156,53 @@ def _capture(exception: BaseException | None, message: str | None, context: dict
     sender = _sender
     if sender is None or (exception is None and message is None):
         return None
-    if sender.is_full:
-        sender.drop()
+    if sender.filter.thread and sender.filter.thread == get_ident():
+        return None  # before_send reports, and would have to filter what it reports, for ever
+    if exception is not None:
+        try:
+            exception._reported_by_meshhook_errors = True  # type: ignore[attr-defined]
+        except Exception:
+            _mark(exception)
+    if len(sender.queue) >= sender.max_queued:
+        sender.losses.count(while_away=True)
         return None
     snapshot = take(exception, message, context)
     sender.put(snapshot)
     return snapshot.error_id
 
 
+def _capture_once(exception: BaseException, message: str | None, context: dict[str, Any]) -> None:
+    """Report what passes by on its way up, unless it was reported further down."""
+    try:
+        if not _is_marked(exception):
+            _capture(exception, message, context)
+    except Exception:
+        _failed()
+
+
+def _mark(exception: BaseException) -> None:
+    """Past what its class does with attributes."""
+    try:
+        BaseException.__setattr__(exception, _REPORTED, True)
+    except Exception:
+        return  # then it is reported again further up
+
+
+def _is_marked(exception: BaseException) -> bool:
+    try:
+        return _REPORTED in BaseException.__getattribute__(exception, "__dict__")
+    except Exception:
+        return False
+
+
 def _failed() -> None:
     """What was to be reported couldn't be: count it, and let the program go on."""
     if _sender is not None:
-        _sender.drop()
+        _sender.losses.count()
 
 
 def flush(timeout: float = _AT_EXIT_SECONDS) -> bool:
-    """Wait until everything is sent, at most `timeout` seconds; whether it was."""
+    """Wait until everything is sent, also what is in the spool, at most `timeout` seconds; whether it was."""
     try:
         return True if _sender is None else _sender.flush(timeout)
     except Exception:
@@ -121,59 +210,26 @@ def flush(timeout: float = _AT_EXIT_SECONDS) -> bool:
 
 
 def close(timeout: float = _AT_EXIT_SECONDS) -> bool:
-    """Flush and stop; whether everything was sent. Called at exit by itself. Later captures are dropped."""
+    """Flush and stop; whether everything was sent. What wasn't is left in the spool for a later process.
+
+    Called at exit by itself. Later captures are dropped.
+    """
     try:
-        return _sender is None or _sender.close(timeout) == 0
+        return _sender is None or _sender.close(timeout).items == 0
     except Exception:
         return False
 
 
 def dropped() -> int:
-    """How many errors of this process were lost: the queue was full, the server refused them, or time was up."""
-    return 0 if _sender is None else _sender.dropped
-
-
-class ErrorHandler(logging.Handler):
-    """Reports log records of level ERROR and above; exceptions that they carry come along.
-
-    Of what `extra` adds to a record, the names that errors have (workflow_id, run_id, node, tags…) are taken over.
-    """
-
-    _inside: ContextVar[bool] = ContextVar("inside", default=False)
-
-    def __init__(self, level: int = logging.ERROR) -> None:
-        super().__init__(level)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Report one record. A record that is logged meanwhile isn't reported again."""
-        try:
-            if self._inside.get():
-                return
-            token = self._inside.set(True)
-            try:
-                context = {name: record.__dict__[name] for name in _FROM_RECORDS if name in record.__dict__}
-                context |= {"logger": record.name, "log_level": record.levelname}
-                if record.levelno >= logging.CRITICAL:
-                    context.setdefault("severity", "high")
-                raised = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-                _capture(raised, _message(record), context)
-            finally:
-                self._inside.reset(token)
-        except Exception:
-            _failed()
-
-
-def _message(record: logging.LogRecord) -> str:
-    try:
-        return text_of(record.getMessage())
-    except Exception:  # arguments that don't fit: the error is still one
-        return text_of(record.msg)
+    """How many errors of this process were lost: queue and spool were full, or the server refused them."""
+    return 0 if _sender is None else _sender.losses.total
 
 
 class step:  # noqa: N801 - read as a verb: `with step("createContact"):`
     """One step or run of a workflow, as a context manager or a decorator of a function or coroutine function.
 
-    An exception is reported and goes on unchanged; the execution is counted as finished, or as finished and failed.
+    An exception is reported, unless a step within this one has done so, and goes on unchanged; the execution is counted
+    as finished, or as finished and failed.
     `asyncio.CancelledError`, `KeyboardInterrupt` and `SystemExit` are no failures, and not counted.
     """
 
@@ -187,7 +243,7 @@ class step:  # noqa: N801 - read as a verb: `with step("createContact"):`
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
         if isinstance(error, Exception):
-            capture_exception(error, **self._context)
+            _capture_once(error, None, self._context)
             _count(self._context, failed=True)
         elif error is None:
             _count(self._context, failed=False)
@@ -235,10 +291,15 @@ def _count(context: dict[str, Any], *, failed: bool) -> None:
 
 
 def _at_exit() -> None:
-    if _sender is not None:
+    if _sender is None:
+        return
+    try:
         left = _sender.close(_AT_EXIT_SECONDS)
-        if left:
-            _sender.complain("exit", f"what was captured last ({left} items) wasn't sent before the exit")
+        if left.items:
+            fate = f"{left.lost} of them are lost" if left.lost else "it is kept on disk and sent by the next process"
+            _sender.complain("exit", f"what was captured last ({left.items} items) wasn't sent before the exit, {fate}")
+    except Exception:
+        _failed()
 
 
 def _after_fork_in_child() -> None:

@@ -5,13 +5,14 @@ from urllib.parse import unquote, urlsplit
 
 
 class Address(NamedTuple):
-    """`prefix` is the path before `/api`, without a trailing slash."""
+    """`prefix` is the path before `/api`, without a trailing slash; `project` a number or UUID, where it isn't 1."""
 
     is_secure: bool
     host: str
     port: int
     prefix: str
     key: str
+    project: str | None = None
 
 
 def parse_address(dsn_or_url: str, key: str | None) -> Address:
@@ -34,8 +35,23 @@ def parse_address(dsn_or_url: str, key: str | None) -> Address:
     if not (parts.path.isascii() and parts.path.isprintable() and " " not in parts.path):
         raise ValueError(f"The address's path must be plain characters without spaces. {hint}")
     path = parts.path.rstrip("/")
-    head, _, project = path.rpartition("/")
-    if in_dsn and project.isdigit():
-        path = head
+    head, _, last = path.rpartition("/")
+    project = _project(last) if in_dsn else None
     is_secure = parts.scheme == "https"
-    return Address(is_secure, parts.hostname, port or (443 if is_secure else 80), path, chosen)
+    return Address(
+        is_secure,
+        parts.hostname,
+        port or (443 if is_secure else 80),
+        path if project is None else head,
+        chosen,
+        None if project == "1" else project,  # what every key means without being told
+    )
+
+
+def _project(name: str) -> str | None:
+    """The last part of a DSN's path as a project: a number or a UUID; None for anything else."""
+    if name.isdigit():
+        return name.lstrip("0") or "0"
+    lengths = [len(part) for part in name.split("-")]
+    is_uuid = lengths == [8, 4, 4, 4, 12] and all(letter in "0123456789abcdefABCDEF-" for letter in name)
+    return name.lower() if is_uuid else None

@@ -5,7 +5,7 @@ import zlib
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from ingest.client.address import Address
+from .address import Address
 
 _LONGEST_RETRY_AFTER = 3600.0
 _LONGEST_ANSWER = 4_000_000  # bytes
@@ -26,6 +26,7 @@ class Connection:
         kind = http.client.HTTPSConnection if address.is_secure else http.client.HTTPConnection
         self._http = kind(address.host, address.port, timeout=timeout)
         self._prefix = address.prefix
+        self._query = f"?project={address.project}" if address.project else ""
         self._headers = {
             "Authorization": f"Bearer {address.key}",
             "Content-Type": "application/json",
@@ -46,7 +47,7 @@ class Connection:
 
     def _attempt(self, path: str, body: bytes, now: float) -> Answer:
         try:
-            self._http.request("POST", self._prefix + path, body, self._headers)
+            self._http.request("POST", self._prefix + path + self._query, body, self._headers)
             response = self._http.getresponse()
             text = response.read(_LONGEST_ANSWER)
         except BaseException:

@@ -1,11 +1,10 @@
 """Finished executions, summed by minute so that a busy worker sends a few reports and not one for each."""
 
-import json
 import threading
 import time
 from collections import deque
 
-from ingest.client.snapshot import new_id, text_of
+from .snapshot import new_id, text_of
 
 _MOST_SERIES = 10_000
 _FOLD_AT = 256
@@ -38,9 +37,13 @@ class Executions:
 
     def take(self) -> list[bytes]:
         """The sums since the last time as reports in JSON, each with an id of its own, and begin at 0 again."""
-        with self._lock:
+        if not self._lock.acquire(timeout=1):  # held by what a signal handler interrupted, if that is who asks
+            return []
+        try:
             self._fold()
             sums, self._sums = self._sums, {}
+        finally:
+            self._lock.release()
         now = time.time()
         return [_report(series, finished, failed, now) for series, (finished, failed) in sums.items()]
 
@@ -60,6 +63,8 @@ def _name(value: object) -> str | None:
 
 
 def _report(series: _Series, finished: int, failed: int, now: float) -> bytes:
+    import json  # noqa: PLC0415 - imported by late_imports
+
     minute, source, project_id, workflow_id = series
     report = {
         "report_id": new_id(now),

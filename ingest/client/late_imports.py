@@ -7,7 +7,7 @@ its next `import http.client` would wait for ever. So forks wait until the impor
 import threading
 from importlib import import_module
 
-_NAMES = ("ingest.client.connection", "ingest.client.writing", "random", "encodings.idna")
+_NAMES = (".delivery", ".writing", "json", "random", "encodings.idna")
 _LONGEST_WAIT = 2.0
 
 _gate = threading.Lock()
@@ -18,7 +18,7 @@ def import_all() -> None:
     """Raises ImportError."""
     with _gate:
         for name in _NAMES:
-            import_module(name)
+            import_module(name, __package__)
 
 
 def before_fork() -> None:

@@ -19,7 +19,7 @@ _DEEPEST = 6
 _VALUE_COST = 8
 _CUT = "…"
 
-Step = tuple[CodeType, int, str]  # one call: its code, the line that it had reached, its module's name
+Step = tuple[CodeType, int, object]  # one call: its code, the line that it had reached, its module's name
 
 
 class Raised(NamedTuple):
@@ -85,10 +85,14 @@ def _chain(exception: BaseException) -> list[Raised]:
 
 
 def _steps(traceback: TracebackType | None) -> list[Step]:
-    steps = []
+    steps: list[Step] = []
+    names: dict[str, Any] | None = None
     while traceback is not None:
         frame = traceback.tb_frame
-        steps.append((frame.f_code, traceback.tb_lineno, frame.f_globals.get("__name__") or ""))
+        if frame.f_globals is not names:  # neighbours are often of one module
+            names = frame.f_globals
+            module = names.get("__name__")
+        steps.append((frame.f_code, traceback.tb_lineno, module))
         traceback = traceback.tb_next
     return steps if len(steps) <= _MOST_FRAMES else steps[: _MOST_FRAMES // 2] + steps[-_MOST_FRAMES // 2 :]
 

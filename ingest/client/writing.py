@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from ingest.client.snapshot import Raised, Snapshot, Step
+from .snapshot import Raised, Snapshot, Step
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120 - beside co_filename, which is text
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep  # noqa: PTH100, PTH120
@@ -18,9 +18,30 @@ _COLUMNS = frozenset(
 )
 
 
-def written(snapshot: Snapshot, defaults: dict[str, Any]) -> bytes:
-    """One event as JSON."""
-    return json.dumps(event_of(snapshot, defaults), allow_nan=False, separators=(",", ":")).encode("ascii")
+def stripped(snapshot: Snapshot, defaults: dict[str, Any], reason: str) -> dict[str, Any]:
+    """What can be sent of an event whose `before_send` failed: nothing that it might have taken out."""
+    metadata: dict[str, Any] = {
+        name: defaults[name] for name in ("release", "environment", "server_name") if defaults.get(name) is not None
+    }
+    metadata["note"] = f"before_send failed ({reason}): the message and the context are left out"
+    if snapshot.chain:
+        raised = snapshot.chain[0]
+        metadata["exception"] = {"type": raised.kind.__qualname__, "module": raised.kind.__module__}
+        metadata["frames"] = [
+            {name: frame[name] for name in ("file", "line", "function")} for frame in _frames(raised.steps)
+        ]
+    return {
+        **{name: defaults[name] for name in ("source", "project_id") if defaults.get(name) is not None},
+        "error_id": snapshot.error_id,
+        "timestamp": iso(snapshot.at),
+        "message": "an error whose before_send failed",
+        "metadata": metadata,
+    }
+
+
+def as_json(event: dict[str, Any]) -> bytes:
+    """One line, of ASCII."""
+    return json.dumps(event, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def event_of(snapshot: Snapshot, defaults: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +82,12 @@ def _frames(steps: list[Step]) -> list[dict[str, Any]]:
 def _frame(step: Step) -> dict[str, Any]:
     code, line_number, module = step
     file = code.co_filename
-    frame: dict[str, Any] = {"file": file, "line": line_number, "function": code.co_qualname, "module": str(module)}
+    frame: dict[str, Any] = {
+        "file": file,
+        "line": line_number,
+        "function": code.co_qualname,
+        "module": str(module or ""),
+    }
     frame["in_app"] = _is_in_app(file)
     if line := linecache.getline(file, line_number).strip():
         frame["context_line"] = line[:_LONGEST_LINE]

@@ -31,7 +31,7 @@ class Receiver:
         self.url = ""
 
     def taken(self, path: str = "/api/error-events") -> list[dict[str, Any]]:
-        return [item for where, body in list(self.bodies) if where == path for item in json.loads(body)]
+        return [item for where, body in list(self.bodies) if where.split("?")[0] == path for item in json.loads(body)]
 
     def messages(self) -> list[str]:
         return [event["message"] for event in self.taken()]

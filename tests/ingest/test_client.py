@@ -348,12 +348,15 @@ def test_without_an_exception_there_is_nothing_to_report(receiver: Receiver) -> 
 @pytest.mark.parametrize(
     ("given", "key", "expected"),
     [
-        ("http://k@h:8080/1", None, (False, "h", 8080, "", "k")),
-        ("https://k@h/prefix/12", None, (True, "h", 443, "/prefix", "k")),
-        ("http://k%2B@h/1", None, (False, "h", 80, "", "k+")),
-        ("http://k@[::1]:81/1", None, (False, "::1", 81, "", "k")),
-        ("http://h:81", "k", (False, "h", 81, "", "k")),
-        ("http://h/errors/", "k", (False, "h", 80, "/errors", "k")),
+        ("http://k@h:8080/1", None, (False, "h", 8080, "", "k", None)),
+        ("https://k@h/prefix/12", None, (True, "h", 443, "/prefix", "k", "12")),
+        ("http://k@h/01", None, (False, "h", 80, "", "k", None)),
+        (f"http://k@h/p/{WORKFLOW.upper()}", None, (False, "h", 80, "/p", "k", WORKFLOW)),
+        (f"http://k@h/{WORKFLOW[:-1]}", None, (False, "h", 80, f"/{WORKFLOW[:-1]}", "k", None)),
+        ("http://k%2B@h/1", None, (False, "h", 80, "", "k+", None)),
+        ("http://k@[::1]:81/1", None, (False, "::1", 81, "", "k", None)),
+        ("http://h:81", "k", (False, "h", 81, "", "k", None)),
+        ("http://h/errors/", "k", (False, "h", 80, "/errors", "k", None)),
     ],
 )
 def test_an_address_is_understood(given: str, key: str | None, expected: tuple[object, ...]) -> None:

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,15 @@ from ingest import client
 from ingest.client.connection import seconds_to_wait
 from ingest.client.sender import Sender
 from tests.ingest.receiver import DROP, HANG, Receiver, receiving
+
+PROJECT = "7f1d1c7e-0000-4000-8000-0000000000aa"
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between attempts of our own; what a server asks for is kept."""
+    monkeypatch.setattr("ingest.client.sender._FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("ingest.client.sender._HURRIED_PAUSE", 0.2)
 
 
 def test_errors_travel_in_batches_of_at_most_100(receiver: Receiver) -> None:
@@ -44,13 +55,22 @@ def test_many_threads_lose_nothing(receiver: Receiver) -> None:
 
 @pytest.mark.parametrize("is_flushed", [False, True])
 def test_it_waits_as_long_as_the_server_asks(receiver: Receiver, is_flushed: bool) -> None:
-    receiver.answers = [(429, {"Retry-After": "2"}), (503, {"Retry-After": "0"})]
+    receiver.answers = [(429, {"Retry-After": "1"}), (503, {"Retry-After": "0"})]
     error_id = client.capture_message("patient")
     if is_flushed:  # in a hurry, too
         assert client.flush(10)
     assert [event["error_id"] for event in receiver.wait_for(1)] == [error_id]
-    assert receiver.times[1] - receiver.times[0] >= 2
+    assert receiver.times[1] - receiver.times[0] >= 1  # much longer than a pause of its own
     assert len(receiver.times) == 3
+
+
+def test_it_waits_until_the_date_that_the_server_names(receiver: Receiver) -> None:
+    until = int(time.time()) + 2  # a date has no fractions
+    receiver.answers = [(503, {"Retry-After": formatdate(until, usegmt=True)})]
+    client.capture_message("patient")
+    assert client.flush(10)
+    assert receiver.messages() == ["patient"]
+    assert time.time() >= until
 
 
 @pytest.mark.parametrize(
@@ -102,7 +122,7 @@ def test_a_bad_item_does_not_sink_its_neighbours(receiver: Receiver, status: int
         return status if any(item["message"] == "bad" for item in items) else 202
 
     receiver.judge = judge
-    receiver.answers = [(503, {"Retry-After": "1"})]
+    receiver.answers = [(503, {})]
     for number in range(20):
         client.capture_message("bad" if number == 13 else str(number))
     assert client.flush(10)
@@ -164,27 +184,78 @@ def test_a_report_is_sent_again_with_its_id(receiver: Receiver) -> None:
     assert seen[0] == seen[1] == seen[2]
 
 
-def test_a_full_queue_drops_the_newest_and_counts_them() -> None:
+def test_a_full_queue_drops_the_newest_and_tells_how_many(tmp_path: Path) -> None:
     with receiving() as receiver:
-        client.init(receiver.url, "the-key", max_queued=50)
+        client.init(receiver.url, "the-key", max_queued=50, project_id="p", release="1.4", spool_dir=tmp_path)
         receiver.answers = [(HANG, {})]
         ids = [client.capture_message(str(number)) for number in range(60)]
         assert [error_id is None for error_id in ids] == [False] * 50 + [True] * 10
         assert client.dropped() == 10
         receiver.over.set()  # the hanging answer ends without a word
         assert client.flush(10)
-        assert receiver.messages() == [str(number) for number in range(50)]
+        *messages, told = receiver.taken()
+        assert [event["message"] for event in messages] == [str(number) for number in range(50)]
+        assert told["title"] == "The client dropped 10 errors while the server was away"
+        assert (told["source"], told["severity"], told["project_id"]) == ("system", "medium", "p")
+        assert (told["metadata"]["dropped"], told["metadata"]["release"]) == (10, "1.4")
+        assert told["metadata"]["since"] <= told["timestamp"]
+        client.capture_message("later")
+        assert client.flush(10)
+        assert receiver.messages()[-2:] == [told["message"], "later"]  # it is told once
         client.close(1)
     client._sender = None
 
 
-def test_close_says_what_it_had_to_leave(receiver: Receiver) -> None:
-    receiver.answers = [(HANG, {})]
-    client.capture_message("left behind")
-    assert not client.close(0.2)
-    assert client.dropped() == 1
-    assert client.capture_message("too late") is None
-    assert client.dropped() == 2
+def test_a_drop_report_is_sent_again_with_its_id_and_number(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        client.init(receiver.url, "the-key", max_queued=1, spool_dir=False)
+        seen: list[dict[str, Any]] = []
+
+        def judge(items: list[dict[str, Any]]) -> int:
+            reports = [item for item in items if item["source"] == "system"]
+            if reports and not seen:
+                client.capture_message("fills the queue")
+                client.capture_message("dropped meanwhile")
+            seen.extend(reports)
+            return 503 if len(seen) == 1 else 202
+
+        receiver.judge = judge
+        receiver.answers = [(503, {})]
+        client.capture_message("one")
+        client.capture_message("two")
+        assert client.flush(10)
+        assert [report["metadata"]["dropped"] for report in seen] == [1, 1, 1]
+        assert seen[0]["error_id"] == seen[1]["error_id"] != seen[2]["error_id"]
+        client.close(1)
+    client._sender = None
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_close_says_whether_all_was_sent_and_counts_what_is_lost(tmp_path: Path, is_kept: bool) -> None:
+    with receiving() as receiver:
+        client.init(receiver.url, "the-key", spool_dir=tmp_path if is_kept else False)
+        receiver.answers = [(HANG, {})]
+        client.capture_message("left behind")
+        assert not client.close(0.2)
+        assert client.dropped() == (0 if is_kept else 1)
+        assert len(list(tmp_path.glob("*/*.errors"))) == (1 if is_kept else 0)
+        before = client.dropped()
+        assert client.capture_message("too late") is None
+        assert client.dropped() == before + 1
+    client._sender = None
+
+
+@pytest.mark.parametrize(("path", "query"), [("1", ""), ("3", "?project=3"), (PROJECT, f"?project={PROJECT}")])
+def test_the_project_of_the_dsn_goes_along(path: str, query: str) -> None:
+    with receiving() as receiver:
+        client.init(f"{receiver.url.replace('://', '://the-key@')}/{path}")
+        client.capture_message("for a project")
+        with client.step("counted"):
+            pass
+        assert client.flush(5)
+        assert {where for where, _ in receiver.bodies} == {f"/api/error-events{query}", f"/api/executions{query}"}
+        client.close(1)
+    client._sender = None
 
 
 def test_a_second_init_sends_what_the_first_had(receiver: Receiver) -> None:

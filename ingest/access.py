@@ -15,7 +15,7 @@ import structlog
 
 from ingest.database import Connection, connect
 from ingest.doors.problems import Problem
-from ingest.exceptions import StoreUnavailable
+from ingest.exceptions import StoreUnavailable, Unprepared
 from ingest.keys import Grant, Role, find_grant
 from ingest.projects import Project, UnknownProject, find_project, project_of
 
@@ -59,6 +59,8 @@ class _Memory(Generic[_Key, _Value]):
                 return value
             try:
                 value = self._ask(key)
+            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+                raise Problem(503, str(Unprepared()), {"Retry-After": "10"}) from None
             except (StoreUnavailable, psycopg.Error):
                 return self._recall(key)
             if len(self._known) >= _MOST_REMEMBERED:
@@ -150,7 +152,8 @@ def _checked(grant: Grant | None, wanted: Role) -> Grant:
     if grant is None:
         raise _unauthorised("This key isn't known or was revoked. `meshhook-errors keys list` shows the valid ones.")
     if wanted not in _GRANTS.get(grant.role, ()):
-        raise Problem(403, f"A key of role {grant.role!r} may not do this: it takes {wanted!r} or admin.")
+        needed = wanted if wanted == "admin" else f"{wanted} or admin"
+        raise Problem(403, f"A key of role {grant.role} may not do this: it takes one of role {needed}.")
     return grant
 
 

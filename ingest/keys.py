@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from ingest.exceptions import IngestError
-from ingest.projects import Project
+from ingest.plain_text import NotPlain, checked_name
+from ingest.projects import BadName, Project
 from ingest.statements import load_statements
 
 if TYPE_CHECKING:  # who only makes a key, as the supervisor does, needs no database driver
@@ -72,9 +73,13 @@ def create_key(
     """Store a key (a new one, or the one given) and answer it.
 
     Without a `vault`, or with another role than ingest, this is the only time that it can be shown. A key that is
-    stored already stays as it is.
+    stored already stays as it is. Raises BadName.
     """
     key = key or new_key(role)
+    try:
+        name = checked_name(name)
+    except NotPlain as error:
+        raise BadName(f"The key's name {error}") from None
     values = {
         "name": name,
         "role": role,

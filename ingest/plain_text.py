@@ -27,3 +27,11 @@ def is_plain_line(text: str) -> bool:
     except NotPlain:
         return False
     return True
+
+
+def checked_name(text: str, longest: int = 100) -> str:
+    """A name that people read, without blanks around it. Raises NotPlain."""
+    name = plain_line(text.strip())
+    if not 0 < len(name) <= longest:
+        raise NotPlain(f"must have 1 to {longest} characters.")
+    return name

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from ingest.exceptions import IngestError
+from ingest.plain_text import NotPlain, checked_name
 from ingest.statements import load_statements
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ class UnknownProject(IngestError):
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"No project is called {reference!r}. `meshhook-errors projects list` shows the known ones.")
+
+
+class BadName(IngestError):
+    """A name that people couldn't read."""
 
 
 class ProjectExists(IngestError):
@@ -43,8 +48,11 @@ class Project:
 
 def create_project(connection: "Connection", name: str, project_id: UUID | None = None) -> Project:
     """Give a project a number. `project_id` is the one that its rows carry, a new one if none is given. Raises
-    ProjectExists."""
-    values = {"name": name, "id": project_id or uuid4()}
+    ProjectExists, BadName."""
+    try:
+        values = {"name": checked_name(name), "id": project_id or uuid4()}
+    except NotPlain as error:
+        raise BadName(f"The project's name {error}") from None
     row = connection.execute(_SQL["create_project"], values).fetchone()
     if row is None:
         raise ProjectExists(f"A project with the name {name!r} or this id exists already.")

@@ -49,14 +49,17 @@ _PROBLEM = {
 _STATUSES = {
     400: "The connection closed early.",
     401: "No key, or one that isn't valid.",
-    403: "The key's role may not do this.",
+    403: "The key's role may not do this, or it belongs to another project.",
+    404: "No such project.",
     408: "The body came too slowly.",
     413: "Too large, or too many items.",
     415: "An unknown Content-Encoding.",
     422: "Not JSON, or the only item can't be used.",
+    429: "Too much comes in at once; retry after the time given.",
     503: "Neither Postgres nor the spool takes it now; retry after the time given.",
 }
 _BYTES = {"type": "string", "format": "binary"}
+_PROJECT = {"name": "project", "in": "query", "description": "A project's number or UUID.", "schema": _TEXT}
 _LOGS = {
     "type": "object",
     "description": "OTLP's ExportLogsServiceRequest.",
@@ -82,11 +85,11 @@ _LOG_STATUSES = {
     400: "It can't be decoded.",
     401: _STATUSES[401],
     403: _STATUSES[403],
-    404: "No such project.",
+    404: _STATUSES[404],
     408: _STATUSES[408],
     413: "Too large, or too many records.",
     415: "Neither of the two media types, or an unknown Content-Encoding.",
-    429: "Too much comes in at once; retry after the time given.",
+    429: _STATUSES[429],
     503: _STATUSES[503],
 }
 
@@ -103,6 +106,8 @@ def describe_doors(app: FastAPI) -> None:
             report = Report.model_json_schema()
             document["paths"].setdefault(executions.PATH, {})["post"] = _operation("Report executions", report)
             document["paths"].setdefault(otlp.PATH, {})["post"] = _logs_operation()
+            for door in ("envelope", "store"):
+                document["paths"][f"/api/{{project}}/{door}/"] = {"post": _sentry_operation(door)}
             schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
             schemes["key"] = {"type": "http", "scheme": "bearer"}
             document["security"] = [{"key": []}]
@@ -117,8 +122,9 @@ def _operation(summary: str, item: dict[str, Any]) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": _PROBLEM}}
     return {
         "summary": summary,
-        "description": "One object, an array, or NDJSON; gzip, deflate or zstd. Answered after the commit.",
+        "description": "One object, an array, or NDJSON; gzip, deflate, br or zstd. Answered after the commit.",
         "tags": ["capture"],
+        "parameters": [_PROJECT],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": one_or_many}, "application/x-ndjson": {"schema": item}},
@@ -140,9 +146,7 @@ def _logs_operation() -> dict[str, Any]:
         "above, and those with an exception, become errors; the others are accepted and counted. Answered after the "
         "commit, in the encoding of the request.",
         "tags": ["capture"],
-        "parameters": [
-            {"name": "project", "in": "query", "description": "A project's number or UUID.", "schema": _TEXT}
-        ],
+        "parameters": [_PROJECT],
         "requestBody": {"required": True, "content": in_both(_LOGS)},
         "responses": {
             "200": {"description": "Durable.", "content": in_both(_LOGS_TAKEN)},
@@ -150,5 +154,34 @@ def _logs_operation() -> dict[str, Any]:
                 str(status): {"description": says, "content": in_both(_STATUS)}
                 for status, says in _LOG_STATUSES.items()
             },
+        },
+    }
+
+
+def _sentry_operation(door: str) -> dict[str, Any]:
+    is_envelope = door == "envelope"
+    media_type, schema = ("application/x-sentry-envelope", _BYTES) if is_envelope else ("application/json", {})
+    problem = {"application/problem+json": {"schema": _PROBLEM}}
+    taken = {"type": "object", "properties": {"id": _TEXT | {"description": "The event's id."}}}
+    return {
+        "summary": "Send Sentry envelopes" if is_envelope else "Send one Sentry event, as old SDKs do",
+        "description": "What Sentry SDKs send to our DSN; the key goes along as they do it. Events become errors, "
+        "sessions become executions; anything else is accepted and counted. Answered after the commit.",
+        "tags": ["capture"],
+        "parameters": [
+            {
+                "name": "project",
+                "in": "path",
+                "required": True,
+                "description": _PROJECT["description"],
+                "schema": _TEXT,
+            },
+            {"name": "sentry_key", "in": "query", "description": "The key, unless a header names it.", "schema": _TEXT},
+        ],
+        "security": [],
+        "requestBody": {"required": True, "content": {media_type: {"schema": schema}}},
+        "responses": {
+            "200": {"description": "Durable.", "content": {"application/json": {"schema": taken}}},
+            **{str(status): {"description": says, "content": problem} for status, says in _STATUSES.items()},
         },
     }

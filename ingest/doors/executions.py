@@ -34,7 +34,9 @@ def _moment(value: Any) -> datetime | None:
 class Report(BaseModel):
     """What a sender says of its trials."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"examples": [{"source": "worker", "finished": 250, "failed": 3}]}
+    )
 
     report_id: UUID = Field(default_factory=uuid4)
     timestamp: Annotated[datetime | None, BeforeValidator(_moment)] = None

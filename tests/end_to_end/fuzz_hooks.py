@@ -6,7 +6,16 @@ from typing import Any
 import schemathesis
 
 
-@schemathesis.serializer("application/x-ndjson")
-def ndjson(_context: Any, value: Any) -> bytes:
+def _raw(_context: Any, value: Any) -> bytes:
+    content = getattr(value, "data", value)  # the fuzzer wraps what it means as bytes
+    return content if isinstance(content, bytes) else json.dumps(content, default=str).encode()
+
+
+def _lines(_context: Any, value: Any) -> bytes:
     items = value if isinstance(value, list) else [value]
-    return "\n".join(json.dumps(item) for item in items).encode()
+    return "\n".join(json.dumps(item, default=str) for item in items).encode()
+
+
+schemathesis.serializer("application/x-sentry-envelope")(_raw)
+schemathesis.serializer("application/x-protobuf")(_raw)
+schemathesis.serializer("application/x-ndjson")(_lines)

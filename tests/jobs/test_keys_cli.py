@@ -39,3 +39,9 @@ def test_other_keys_are_shown_once_and_without_a_secret_key_all_are(database_url
     assert sendable not in command("keys", "list", DATABASE_URL=database_url).stdout
     command("keys", "revoke", sendable[:14], **sealed)
     assert sendable not in command("keys", "list", **sealed).stdout
+
+
+def test_a_name_that_nobody_could_read_is_refused(database_url: str) -> None:
+    for name in ("", "two\nlines", "x" * 101):
+        assert "The key's name" in said(command("keys", "create", name, DATABASE_URL=database_url))
+        assert "The project's name" in said(command("projects", "create", name, DATABASE_URL=database_url))

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
 from ingest.database import Connection
 from ingest.keys import create_key
 from ingest.projects import create_project
@@ -27,6 +25,7 @@ from tests.ingest.doors.otlp_requests import (
     rows,
 )
 
+SECOND = 1_000_000_000
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 STACK = (
     'Traceback (most recent call last):\n  File "/srv/app/deliver.py", line 41, in deliver\n    post(hook)\n'
@@ -164,9 +163,9 @@ def test_a_request_in_the_other_encoding_is_a_duplicate_too(api: Api, connection
     assert stored(connection) == 1
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+def test_records_that_differ_in_anything_are_errors_of_their_own(api: Api, connection: Connection) -> None:
+    requests = [
+        request_of(log_record()),
         request_of(log_record("body")),
         request_of(log_record(time_unix_nano=NOW + 1)),
         request_of(log_record(attributes={"a": 1})),
@@ -174,13 +173,10 @@ def test_a_request_in_the_other_encoding_is_a_duplicate_too(api: Api, connection
         request_of(log_record(span_id=bytes.fromhex(SPAN))),
         request_of(log_record(), resource={"host.name": "b"}),
         request_of(log_record(), scope="b"),
-    ],
-    ids=["body", "time", "attributes", "trace", "span", "resource", "scope"],
-)
-def test_records_that_differ_are_two_errors(api: Api, connection: Connection, other: Any) -> None:
-    export(api, request_of(log_record()))
-    export(api, other)
-    assert stored(connection) == 2
+    ]
+    for count, request in enumerate(requests, 1):
+        export(api, request)
+        assert stored(connection) == count
 
 
 def test_ids_sort_by_time_and_a_given_one_is_used(api: Api, connection: Connection) -> None:
@@ -202,32 +198,30 @@ def test_ids_sort_by_time_and_a_given_one_is_used(api: Api, connection: Connecti
     assert others[0].int >> 80 == (NOW - 10**11) // 1_000_000
 
 
-SECOND = 1_000_000_000
-
-
 @both_encodings
-@pytest.mark.parametrize(
-    ("time_given", "observed", "expected", "keeps"),
-    [
-        pytest.param(NOW - SECOND, NOW, NOW - SECOND, False, id="time"),
-        pytest.param(0, NOW - SECOND, NOW - SECOND, False, id="observed"),
-        pytest.param(5, NOW - SECOND, NOW - SECOND, True, id="absurd-time"),
-        pytest.param(2**64 - 1, NOW - SECOND, NOW - SECOND, True, id="far-future"),
-        pytest.param(0, 0, None, False, id="none"),
-        pytest.param(2**64 - 1, 2**63, None, True, id="both-absurd"),
-    ],
-)
-def test_an_absurd_time_loses_no_record(
-    api: Api, connection: Connection, encoding: str, time_given: int, observed: int, expected: int | None, keeps: bool
-) -> None:
-    record = log_record(time_unix_nano=time_given, observed_time_unix_nano=observed)
-    assert partial_success(export(api, request_of(record), encoding)) is None
-    ((moment, received, given),) = rows(connection, "timestamp, received_at, metadata->>'timestamp_given'")
-    if expected is None:
-        assert datetime.fromtimestamp(NOW / 1e9, UTC) < moment <= received
-    else:
-        assert round(moment.timestamp(), 3) == round(expected / 1e9, 3)
-    assert (given is not None) == keeps
+def test_an_absurd_time_loses_no_record(api: Api, connection: Connection, encoding: str) -> None:
+    cases = {
+        "time": (NOW - SECOND, NOW, NOW - SECOND),
+        "observed": (0, NOW - SECOND, NOW - SECOND),
+        "absurd time": (5, NOW - SECOND, NOW - SECOND),
+        "far future": (2**64 - 1, NOW - SECOND, NOW - SECOND),
+        "none": (0, 0, None),
+        "both absurd": (2**64 - 1, 2**63, None),
+    }
+    records = [
+        log_record(name, time_unix_nano=given, observed_time_unix_nano=observed)
+        for name, (given, observed, _) in cases.items()
+    ]
+    assert partial_success(export(api, request_of(*records), encoding)) is None
+    found = rows(connection, "metadata->>'message', timestamp, received_at, metadata->>'timestamp_given'")
+    assert {name for name, *_ in found} == cases.keys()
+    assert {name for name, *_, given in found if given} == {"absurd time", "far future", "both absurd"}
+    for name, moment, received, _ in found:
+        expected = cases[name][2]
+        if expected is None:
+            assert datetime.fromtimestamp(NOW / 1e9, UTC) < moment <= received
+        else:
+            assert round(moment.timestamp(), 3) == round(expected / 1e9, 3)
 
 
 def test_one_exception_without_a_stack_is_placed_by_the_code_that_logged_it(api: Api, connection: Connection) -> None:
@@ -250,24 +244,23 @@ def test_plain_messages_of_one_function_are_grouped_by_what_they_say(api: Api, c
     assert connection.execute("select count(distinct fingerprint) from error_metrics").fetchall() == [(2,)]
 
 
-@pytest.mark.parametrize(
-    ("body", "attributes", "message"),
-    [
+def test_the_message_is_what_somebody_said(api: Api, connection: Connection) -> None:
+    cases: list[tuple[Any, dict[str, str], str]] = [
         ("said", {"exception.message": "raised"}, "said"),
         ("", {"exception.message": "raised"}, "raised"),
         ({"message": "inside", "code": 3}, {}, "inside"),
         ({"code": 3}, {}, '{"code":3}'),
         (["a", 1], {}, '["a",1]'),
         (17, {}, "17"),
-    ],
-)
-def test_the_message_is_what_somebody_said(
-    api: Api, connection: Connection, body: Any, attributes: Any, message: str
-) -> None:
-    export(api, request_of(log_record(body, attributes=attributes)))
-    (event,) = events(connection)
-    assert event["message"] == message
-    assert event.get("body") == (body if isinstance(body, dict | list) else None)
+    ]
+    records = [
+        log_record(body, attributes=attributes, time_unix_nano=NOW - (len(cases) - number) * SECOND)
+        for number, (body, attributes, _) in enumerate(cases)
+    ]
+    export(api, request_of(*records))
+    for event, (body, _, message) in zip(events(connection), cases, strict=True):
+        assert event["message"] == message
+        assert event.get("body") == (body if isinstance(body, dict | list) else None)
 
 
 def test_older_names_of_attributes_are_known(api: Api, connection: Connection) -> None:

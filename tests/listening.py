@@ -49,9 +49,14 @@ class Project(NamedTuple):
 
     def get(self, path: str, **parameters: str) -> Any:
         query = urlencode({"project_id": str(self.project_id)} | parameters)
-        request = urllib.request.Request(
-            f"{self.url}{path}?{query}", headers={"Authorization": f"Bearer {self.read_key}"}
-        )
+        return self._asked(f"{path}?{query}")
+
+    def event(self, error_id: str) -> Any:
+        """One error, whole."""
+        return self._asked(f"/api/error-events/{error_id}")
+
+    def _asked(self, target: str) -> Any:
+        request = urllib.request.Request(self.url + target, headers={"Authorization": f"Bearer {self.read_key}"})
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 

@@ -1,6 +1,6 @@
 """The API under a fuzzer that reads its OpenAPI document: whatever comes in, nothing fails inside.
 
-`make fuzz` runs the same for long: FUZZ_EXAMPLES sets how many inputs each operation gets.
+`make fuzz` runs the same for long.
 """
 
 import os
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.running import ROOT, running
+from tests.fuzzing import examples
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = examples(25)
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

@@ -25,6 +25,7 @@ from ingest.spool import Spool
 from ingest.writer import Writer
 from jobs.api import create_app
 from tests.apis import Api, stored
+from tests.fuzzing import examples
 from tests.ingest.doors.otlp_requests import (
     JSON,
     PATH,
@@ -204,7 +205,9 @@ RECORD = log_record(
     "victim",
     attributes={"exception.type": "a.B", "exception.stacktrace": 'File "x", line 1, in y', "n": [1, {"k": 2.5}]},
 ).SerializeToString()
-SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(
+    max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 NAMES = st.sampled_from(
     """key value values stringValue intValue doubleValue boolValue bytesValue arrayValue kvlistValue attributes body

@@ -16,6 +16,7 @@ from ingest.doors.sentry.sessions import session_reports, sums_reports
 from ingest.exceptions import InvalidEvent
 from ingest.hall import normalise
 from ingest.rows import error_row, execution_row
+from tests.fuzzing import examples
 from tests.listening import Project
 
 NOW = datetime.now(UTC)
@@ -56,7 +57,7 @@ ODD_BYTES = st.one_of(
         [b"\n", b"\r\n", b"{}", b'{"type":"event"}', b'"length":-1', b"1e999", b"[" * 500, b"\xff", b"\\ud800"]
     ),
 )
-MANY = settings(max_examples=600, deadline=None)
+MANY = settings(max_examples=examples(600), deadline=None)
 
 
 @st.composite
@@ -121,7 +122,7 @@ def read_all(body: bytes) -> list[Item]:
     return items
 
 
-@settings(MANY, max_examples=1_000)
+@settings(MANY, max_examples=examples(1_000))
 @given(st.binary(max_size=400) | st.lists(ODD_BYTES, max_size=12).map(b"\n".join))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     read_all(body)
@@ -146,7 +147,7 @@ def test_an_event_with_any_fields_is_taken(fields: dict[str, Any]) -> None:
     read_item(item)  # without InvalidEvent: an event is an object, whatever its fields hold
 
 
-@settings(MANY, max_examples=500)
+@settings(MANY, max_examples=examples(500))
 @given(st.lists(st.binary(max_size=60), max_size=5), st.booleans())
 def test_payloads_with_a_length_may_hold_anything(payloads: list[bytes], spaced: bool) -> None:
     body = b'{"event_id":"a"}'
@@ -156,7 +157,7 @@ def test_payloads_with_a_length_may_hold_anything(payloads: list[bytes], spaced:
     assert (envelope.damage, [item.payload for item in envelope.items]) == (None, payloads)
 
 
-@settings(MANY, max_examples=500)
+@settings(MANY, max_examples=examples(500))
 @given(
     st.integers(0, 3), st.sampled_from([b"{", b"[]", b'{"type":7}', b'{"type":"event","length":99}\nx', b"\xff\xfe"])
 )
@@ -190,7 +191,7 @@ def test_thousands_of_items_are_bounded(project: Project) -> None:
     assert project.counts()["errors"] == MOST_ITEMS
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutated() | st.binary(max_size=200) | VALUES.map(lambda value: json.dumps(value).encode()), st.booleans())
 def test_the_door_answers_whatever_comes(project: Project, body: bytes, as_envelope: bool) -> None:
     reply = project.post(body, "envelope/" if as_envelope else "store/")
@@ -198,11 +199,11 @@ def test_the_door_answers_whatever_comes(project: Project, body: bytes, as_envel
     assert reply.status == 200 or reply.headers["X-Sentry-Error"]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutated())
 def test_a_good_item_before_damage_is_stored(project: Project, damage: bytes) -> None:
     event_id = uuid4().hex
     head = b'{}\n{"type":"event"}\n{"event_id":"%s","message":"kept"}\n' % event_id.encode()
     assert project.post(head + damage).status == 200
-    found = project.get(f"/api/error-events/{event_id}")
+    found = project.event(event_id)
     assert found["title"] == "kept"

@@ -97,9 +97,15 @@ def _path(frames: Any) -> tuple[tuple[str, str], ...]:
     """File and function of the in-app frames, of all where none is marked so."""
     if not isinstance(frames, list):
         return ()
-    known = [frame for frame in frames[-_MOST_FRAMES:] if isinstance(frame, dict)]
-    chosen = [frame for frame in known if frame.get("in_app")] or known
-    return tuple([(_name(frame.get("file")), _name(frame.get("function"))) for frame in chosen])
+    ours: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
+    for frame in frames[-_MOST_FRAMES:]:
+        if isinstance(frame, dict):
+            get = frame.get
+            file, function = get("file"), get("function")
+            step = (file if type(file) is str else "", function if type(function) is str else "")
+            (ours if get("in_app") else others).append(step)
+    return tuple(ours or others)
 
 
 def _name(value: Any) -> str:

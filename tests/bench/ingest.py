@@ -16,7 +16,7 @@ from tests.bench.load import event
 from tests.end_to_end.running import ROOT, Running, until
 from tests.ports import free_port
 
-_COPY = load_statements(str(ROOT / "ingest" / "writer.py"))["copy_errors"]
+_COPY = load_statements(str(ROOT / "ingest" / "lane.py"))["copy_errors"]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ What isn't kept: local variables, lists of installed packages, debug images, and
 """
 
 import re
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ _FACTS = ("node", "node_type", "attempt", "max_attempts", "workflow_slug", "work
 _MOST_BREADCRUMBS = 20
 _LONGEST_TEMPLATE = 20_000
 _MOST_PARAMETERS = 100
+_STATUS_NAMES = ("http_status", "http.status_code", "status_code")
 _LONGEST_PARAMETER = 1_000
 _PLACE = re.compile(
     r"%%|%(?:\((?P<percent>\w+)\))?[-+ #0]{0,5}\d{0,3}(?:\.\d{1,3})?[sdifrxXeEgGcau]|\{(?P<brace>\w*)\}"
@@ -47,7 +49,7 @@ def raw_event(event: Any, header_id: Any = None) -> JsonObject:
     raw: JsonObject = {
         "error_id": _error_id(event.get("event_id")) or _error_id(header_id),
         "timestamp": _timestamp(event.get("timestamp"), metadata),
-        "source": _source(event, tags, ours),
+        "source": _source(metadata, tags, ours),
         "severity": _SEVERITY_OF_LEVEL.get((text(event.get("level")) or "").lower()),
         "message": _message(event, exceptions),
         "metadata": metadata,
@@ -71,23 +73,23 @@ def _timestamp(value: Any, metadata: JsonObject) -> str | float | None:
     if value is None:
         return None
     known: str | float = value
-    if isinstance(value, str) and moment_of(value) is None:
-        try:
-            known = float(value)
-        except ValueError:
-            known = value
-    if moment_of(known) is not None:
+    if moment_of(value) is not None:
         return known
+    if isinstance(value, str):
+        with suppress(ValueError):
+            known = float(value)
+            if moment_of(known) is not None:
+                return known
     metadata["timestamp_given"] = value
     return None
 
 
-def _source(event: JsonObject, tags: JsonObject, ours: JsonObject) -> str:
+def _source(metadata: JsonObject, tags: JsonObject, ours: JsonObject) -> str:
     """As it is named, else `webhook` for what happened while a request was served."""
     for named in (ours.get("source"), tags.get("source")):
         if named in SOURCES:
             return str(named)
-    return "webhook" if _request(event) else "worker"
+    return "webhook" if "request" in metadata else "worker"
 
 
 def _message(event: JsonObject, exceptions: list[JsonObject]) -> str | None:
@@ -167,6 +169,8 @@ def _metadata(event: JsonObject, exceptions: list[JsonObject], tags: JsonObject,
 
 def _request(event: JsonObject) -> JsonObject:
     request = record(event.get("request") or event.get("sentry.interfaces.Http"))
+    if not request:
+        return request
     kept: JsonObject = {name: known for name in ("method", "url") if (known := text(request.get(name))) is not None}
     query = request.get("query_string")
     if query:
@@ -178,17 +182,13 @@ def _request(event: JsonObject) -> JsonObject:
 
 def _status(metadata: JsonObject) -> int | None:
     """The HTTP status, wherever SDKs and people put it."""
-    response = record(record(metadata.get("contexts")).get("response"))
-    tags = record(metadata.get("tags"))
-    extra = record(metadata.get("extra"))
-    for value in (
-        response.get("status_code"),
-        *(tags.get(name) for name in ("http_status", "http.status_code", "status_code")),
-        *(extra.get(name) for name in ("http_status", "status_code")),
-    ):
-        known = text(value) or ""
-        if len(known) == 3 and known.isdecimal() and 100 <= int(known) <= 599:
-            return int(known)
+    contexts = metadata.get("contexts")
+    places = (contexts and record(contexts.get("response")), metadata.get("tags"), metadata.get("extra"))
+    for place in filter(None, places):
+        for name in _STATUS_NAMES:
+            known = text(place.get(name)) or ""
+            if len(known) == 3 and known.isdecimal() and 100 <= int(known) <= 599:
+                return int(known)
     return None
 
 

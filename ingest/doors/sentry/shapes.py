@@ -8,6 +8,8 @@ from ingest.models import JsonObject
 
 def text(value: Any) -> str | None:
     """A text that says something; numbers as text."""
+    if value is None:
+        return None
     if isinstance(value, str):
         return value or None
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -21,6 +21,7 @@ async def read_body(headers: Headers, receive: Receive, limit: int, share: Share
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     body = await _received(receive, limit, share)
+    share.has_come = True
     encoding = headers.get(b"content-encoding")
     if not encoding or encoding == b"identity":
         return body

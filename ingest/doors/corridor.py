@@ -47,6 +47,9 @@ class Corridor:
             answer = Problem(500, "Something went wrong here. It is logged; send it again later.").answer()
         finally:
             share.give_back()
+        if not share.has_come and answer.start["status"] >= 400:
+            # The sender goes on with its body, perhaps for ever: the answer is the last word on this connection.
+            answer.start["headers"].append((b"connection", b"close"))
         await send(answer.start)
         await send(answer.body)
 

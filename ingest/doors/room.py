@@ -15,13 +15,14 @@ class Room:
 
 
 class Share:
-    """What one request takes of the room."""
+    """What one request takes of the room. `has_come` says whether all of its body has come in."""
 
-    __slots__ = ("_room", "_taken")
+    __slots__ = ("_room", "_taken", "has_come")
 
     def __init__(self, room: Room) -> None:
         self._room = room
         self._taken = 0
+        self.has_come = False
 
     def take(self, count: int) -> None:
         """Raises Problem 429 when there is no room for `count` more bytes."""

@@ -38,13 +38,13 @@ def mirror(connection: Connection, lake_dir: Path, **options: object) -> Mirror:
 
 
 def test_every_row_is_published_once_and_equal(connection: Connection, lake_dir: Path) -> None:
-    insert_many(connection, 1000, over=timedelta(days=3))
+    insert_many(connection, 1000, over=timedelta(days=3.5))
     insert_report(connection, 10, 2)
     published = mirror(connection, lake_dir).tick(everything=True)
     assert {(done.dataset, done.rows) for done in published} == {("errors", 1000), ("executions", 1)}
     assert lake_ids(lake_dir) == postgres_ids(connection)
     frame = pl.read_parquet(f"{lake_dir}/errors/**/*.parquet", hive_partitioning=True)
-    assert frame["day"].n_unique() == 4
+    assert frame["day"].n_unique() >= 4
     assert (frame["timestamp"].dt.date() == frame["day"].cast(pl.Date)).all()
     quotes = set(frame["metadata"].str.json_path_match("$.quote"))
     assert quotes == {'a "b"\n\\c,'}

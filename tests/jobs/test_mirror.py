@@ -252,7 +252,7 @@ def test_another_database_s_lake_is_refused(connection: Connection, lake_dir: Pa
 def test_missing_files_are_noticed(connection: Connection, lake_dir: Path) -> None:
     job = mirror(connection, lake_dir)
     for _ in range(2):
-        insert_many(connection, 3)
+        insert_many(connection, 3, over=timedelta())
         job.tick(everything=True)
     list_parts(lake_dir, "errors").parts[0].path.unlink()
     list_parts(lake_dir, "errors").parts[0].path.unlink()

@@ -75,4 +75,4 @@ lock: | .venv/bin/python
 	$(BIN)/python -m tests.node lock
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .schemathesis

@@ -87,7 +87,7 @@ def test_plain_duckdb_and_plain_polars_read_the_lake(worked: Running) -> None:
 
 def test_the_live_page_moves_without_a_reload(worked: Running, chromium: Browser) -> None:
     page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.goto(worked.info["app_url"] + "/?range=1h&severity=high")
+    page.goto(worked.info["app_url"] + "/?range=6h&severity=high")
     page.fill("#name", "admin")
     page.fill("#password", worked.password)
     page.click("button")
@@ -100,6 +100,8 @@ def test_the_live_page_moves_without_a_reload(worked: Running, chromium: Browser
     expect(page.get_by_text("one more").first).to_be_visible()
     assert page.evaluate("window.stillTheSamePage") is True
     assert "severity=high" in page.url
+    assert "range=6h" in page.url
+    expect(page.get_by_role("radio", name="6h")).to_be_checked()
     page.context.close()
 
 

@@ -41,17 +41,6 @@ def measure(seconds: float, rounds: int, breaches: int) -> list[Row]:
                 ours / theirs >= 0.40,
             )
         )
-        theirs, ours = ingest.batches(installation, seconds, rounds)
-        rows.append(
-            Row(
-                "durable ingest, batches of 100",
-                f"{ours:,.0f} rows/s",
-                f"{theirs:,.0f} rows/s (COPY of finished rows)",
-                f"{ours / theirs:.2f}",
-                "≥ 0.30",
-                ours / theirs >= 0.30,
-            )
-        )
         theirs, ours = ingest.envelopes(installation, seconds, rounds)
         rows.append(
             Row(
@@ -61,6 +50,17 @@ def measure(seconds: float, rounds: int, breaches: int) -> list[Row]:
                 f"{ours / theirs:.2f}",
                 "≥ 5,000 requests/s",
                 ours >= 5_000,
+            )
+        )
+        theirs, ours = ingest.batches(installation, seconds, rounds)
+        rows.append(
+            Row(
+                "durable ingest, batches of 100",
+                f"{ours:,.0f} rows/s",
+                f"{theirs:,.0f} rows/s (COPY of finished rows)",
+                f"{ours / theirs:.2f}",
+                "≥ 0.30",
+                ours / theirs >= 0.30,
             )
         )
         theirs, ours = capture.microseconds(rounds)

@@ -29,6 +29,17 @@ class Row:
 def measure(seconds: float, rounds: int, breaches: int) -> list[Row]:
     """All rows."""
     rows = []
+    theirs, ours = capture.microseconds(rounds)
+    rows.append(
+        Row(
+            "capture_exception on the caller's thread",
+            f"{ours:.1f} µs",
+            f"{theirs:.0f} µs (sentry-sdk)",
+            f"1/{theirs / ours:.0f}",
+            "≤ 1/30",
+            theirs / ours >= 30,
+        )
+    )
     with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "data") as installation:
         theirs, ours = ingest.single_events(installation, seconds, rounds)
         rows.append(
@@ -61,17 +72,6 @@ def measure(seconds: float, rounds: int, breaches: int) -> list[Row]:
                 f"{ours / theirs:.2f}",
                 "≥ 0.30",
                 ours / theirs >= 0.30,
-            )
-        )
-        theirs, ours = capture.microseconds(rounds)
-        rows.append(
-            Row(
-                "capture_exception on the caller's thread",
-                f"{ours:.1f} µs",
-                f"{theirs:.0f} µs (sentry-sdk)",
-                f"1/{theirs / ours:.0f}",
-                "≤ 1/30",
-                theirs / ours >= 30,
             )
         )
         p50, p99, told = latency.measure(installation, 2_000, breaches)

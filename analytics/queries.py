@@ -268,21 +268,6 @@ def _history_events(
     return frames
 
 
-def totals(store: Store, start: datetime, end: datetime, filters: Filters) -> dict[str, Any]:
-    """`errors`, `finished`, `failed` of the range, and `error_rate` (None: unknown)."""
-    interval = SMALLEST_INTERVAL if _is_live(start, end) else 60
-    frame = error_series(store, start, end, _coarsest(start, end, interval), filters)
-    sums = frame.select(pl.col("errors", "finished", "failed").sum()).row(0, named=True)
-    return sums | {"error_rate": sums["failed"] / sums["finished"] if sums["finished"] else None}
-
-
-def _coarsest(start: datetime, end: datetime, interval: int) -> int:
-    """An interval that keeps the number of buckets small: the sum doesn't need them."""
-    while (end - start).total_seconds() / interval > MOST_BUCKETS / 4:
-        interval *= 60
-    return interval
-
-
 def filter_choices(store: Store, since: timedelta = timedelta(days=7)) -> dict[str, list[str]]:
     """The values of `source`, `error_type`, `severity` and `workflow_id` that occurred lately, sorted."""
     schema = pl.Schema({"source": pl.String(), "error_type": pl.String(), "workflow_id": pl.String()})

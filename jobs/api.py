@@ -14,11 +14,10 @@ from analytics.alert_routes import alert_router
 from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
-from ingest.database import connect, require_prepared
+from ingest.database import connect
 from ingest.doors import error_events, executions, otlp, sentry
 from ingest.doors.corridor import Corridor
 from ingest.doors.gate import Gate
-from ingest.doors.problems import Problem
 from ingest.doors.room import Room
 from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings, settings
@@ -99,13 +98,7 @@ def _beat_once(app: FastAPI, started_at: datetime) -> None:
 def _include_reading(app: FastAPI) -> None:
     def authorise(role: str) -> Callable[[Request], None]:
         def check(request: Request) -> None:
-            try:
-                app.state.gate.access.require_now(bearer(request.headers.get("authorization")), role)
-            except Problem as problem:
-                if problem.status == 503:  # away, or not prepared: the keys alone can't tell
-                    with app.state.store.connection() as connection:
-                        require_prepared(connection)
-                raise
+            app.state.gate.access.require_now(bearer(request.headers.get("authorization")), role)
 
         return check
 

@@ -255,3 +255,11 @@ def test_executions_are_taken_and_impossible_ones_refused(api: Api, connection: 
     assert "greater than or equal to 0" in reasons[1]
     assert "in the future" in reasons[2]
     assert connection.execute("select finished, failed from execution_metrics").fetchall() == [(10, 2)]
+
+
+def test_a_database_that_was_never_prepared_is_told_apart_from_one_that_is_away(
+    api: Api, connection: Connection
+) -> None:
+    connection.execute("drop schema meshhook_errors cascade")
+    refused = api.send({"message": "x"})
+    assert (refused.status_code, "run `meshhook-errors migrate`" in refused.json()["detail"]) == (503, True)

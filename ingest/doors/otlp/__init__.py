@@ -16,7 +16,7 @@ from ingest.doors.otlp.events import PROJECT, raw_event
 from ingest.doors.otlp.logs import Identities, LogRecord, Reading, Refused
 from ingest.doors.problems import Answer, Problem
 from ingest.doors.room import Share
-from ingest.doors.sentry.shapes import text
+from ingest.doors.shapes import text
 from ingest.exceptions import InvalidEvent
 from ingest.hall import normalise
 from ingest.keys import Grant

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from ingest.doors.otlp.logs import ERROR, FATAL, LogRecord
 from ingest.doors.otlp.stacks import frame, split_name, stack_frames
-from ingest.doors.sentry.shapes import text
+from ingest.doors.shapes import text
 from ingest.models import SOURCES, JsonObject
 
 PROJECT = "meshhook.project_id"

@@ -20,7 +20,7 @@ from ingest.doors.problems import Answer, Problem, answer
 from ingest.doors.sentry.events import raw_event
 from ingest.doors.sentry.framing import Envelope, Item, read_envelope
 from ingest.doors.sentry.sessions import session_reports, sums_reports
-from ingest.doors.sentry.shapes import record, records, text
+from ingest.doors.shapes import record, records, text
 from ingest.exceptions import InvalidEvent
 from ingest.hall import normalise
 from ingest.rows import Row, error_row, execution_row

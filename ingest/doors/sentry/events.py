@@ -11,8 +11,8 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from ingest.doors.sentry.shapes import pairs, record, records, text
 from ingest.doors.sentry.stacks import causes, described, event_frames, exceptions_of, handled
+from ingest.doors.shapes import pairs, record, records, text
 from ingest.exceptions import InvalidEvent
 from ingest.hall import moment_of
 from ingest.models import SOURCES, JsonObject

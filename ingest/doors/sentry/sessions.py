@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from ingest.doors.sentry.shapes import record, records, text
+from ingest.doors.shapes import record, records, text
 from ingest.exceptions import InvalidEvent
 from ingest.models import ExecutionReport, JsonObject
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ingest.doors.sentry.shapes import record, records, text
+from ingest.doors.shapes import record, records, text
 from ingest.models import JsonObject
 
 _MOST_FRAMES = 100

@@ -1,4 +1,4 @@
-"""Values as they come from SDKs of every age: what has another type than expected counts as missing."""
+"""Values as they come from programs of every kind and age: what has another type than expected counts as missing."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -135,7 +135,7 @@ def _shape(answer: Schema, document: Schema) -> str:
 
 def _curl(url: str, method: str, body: Schema | None, document: Schema) -> str:
     head = f"curl {url}"
-    if "/api/" in url:
+    if "/api/" in url or "/v1/" in url:
         head += " -H 'Authorization: Bearer KEY'"
     if method not in ("get", "post"):
         head += f" -X {method.upper()}"

@@ -12,6 +12,7 @@ from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Any
 
+from ingest.access import bearer
 from ingest.doors.batch import commit_rows
 from ingest.doors.decompression import decompressed
 from ingest.doors.documents import check_values, parsed
@@ -99,7 +100,7 @@ def _key_of(visit: Visit) -> str | None:
     for header in (visit.header(b"x-sentry-auth"), visit.header(b"authorization")):
         if header and (found := _AUTH_KEY.search(header)):
             return found[1]
-    return visit.parameter("sentry_key")
+    return visit.parameter("sentry_key") or bearer(visit.header(b"authorization"))
 
 
 async def _owner(gate: Gate, key: str | None, project: str) -> Owner:

@@ -58,6 +58,7 @@ def test_bodies_may_be_compressed(project: Project, encoding: str, compress: Any
         pytest.param({"X-Sentry-Auth": "Sentry sentry_key=KEY,sentry_version=7"}, id="no-spaces"),
         pytest.param({"X-Sentry-Auth": 'Sentry sentry_key="KEY", sentry_secret=old'}, id="quotes"),
         pytest.param({"Authorization": "Sentry sentry_version=7, sentry_key=KEY"}, id="authorization"),
+        pytest.param({"Authorization": "Bearer KEY"}, id="bearer"),
         pytest.param({}, id="query"),
     ],
 )

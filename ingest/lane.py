@@ -19,9 +19,9 @@ from ingest.exceptions import StoreUnavailable
 from ingest.rows import FACTS, Fact, Row
 from ingest.statements import load_statements
 
-_SQL = load_statements(__file__)
-_CLAIM = {"errors": "claim_error_ids", "executions": "claim_report_ids"}
-_COPY = {"errors": _SQL["copy_errors"], "executions": _SQL["copy_executions"]}
+SQL = load_statements(__file__)
+CLAIM = {"errors": "claim_error_ids", "executions": "claim_report_ids"}
+COPY = {"errors": SQL["copy_errors"], "executions": SQL["copy_executions"]}
 _COMMIT_SECONDS = 20.0
 
 
@@ -60,8 +60,8 @@ class Lane:
         if self._connection is None or self._connection.closed:
             options = connection_options("writer") | {"connect_timeout": 3}
             connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **options)
-            for name in _CLAIM.values():
-                await connection.execute(b"prepare %s (uuid[]) as %s" % (name.encode(), _SQL[name]))
+            for name in CLAIM.values():
+                await connection.execute(b"prepare %s (uuid[]) as %s" % (name.encode(), SQL[name]))
             self._connection = connection
         return self._connection
 
@@ -164,4 +164,4 @@ def _settle(ready: "asyncio.Future[None]") -> None:
 def _claim_and_copy(fact: Fact, ids: Sequence[str]) -> bytes:
     """Ids are UUIDs; what a damaged spool gives for one stays inside the quotes and is refused."""
     literal = ",".join(ids).replace("'", "''").encode()
-    return b"execute %s('{%s}');%s" % (_CLAIM[fact].encode(), literal, _COPY[fact])
+    return b"execute %s('{%s}');%s" % (CLAIM[fact].encode(), literal, COPY[fact])

@@ -25,6 +25,7 @@ from jobs.exceptions import JobError
 from jobs.heartbeat import beat, forget_the_dead, instance_name
 from jobs.housekeeping import keep_house
 from jobs.installation import check_lake
+from jobs.meshhook import MeshHookWatch
 from jobs.mirror import Mirror
 from jobs.pulse import Pulse
 
@@ -108,6 +109,9 @@ class Leader:
             stack.callback(scheduler.shutdown, wait=True)
             stack.callback(mirror.stop)
             scheduler.start()
+            meshhook = MeshHookWatch(url)
+            stack.callback(meshhook.stop)
+            meshhook.start()
             pulse.run(stop, self._failed.is_set)
 
     def _scheduler(self, house: Connection, mirror: Mirror) -> BackgroundScheduler:

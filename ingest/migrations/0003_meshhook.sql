@@ -35,7 +35,7 @@ comment on column meshhook_errors.meshhook_connection.first_id is 'Events with a
 comment on column meshhook_errors.meshhook_connection.gaps is 'Ids below next_id that were not visible yet: a transaction may still commit them.';
 comment on column meshhook_errors.meshhook_connection.covered is 'Ids up to first_id that were backfilled.';
 
--- Each run once, however often it is told of. Ended ones are forgotten after a day.
+-- Each run once, however often it is told of. Ended ones are forgotten a day after they were last told of.
 create table meshhook_errors.meshhook_runs (
     run_id uuid primary key,
     project_id uuid,
@@ -49,12 +49,13 @@ create table meshhook_errors.meshhook_runs (
     outcome text check (outcome in ('succeeded', 'failed', 'canceled')),
     ended_at timestamptz,
     stuck_error_id uuid,
-    looked_at timestamptz
+    looked_at timestamptz,
+    saved_at timestamptz not null default now()
 ) with (fillfactor = 70);
 
-create index meshhook_runs_exhausted on meshhook_errors.meshhook_runs (run_id) where outcome is null and exhausted is not null;
-create index meshhook_runs_open on meshhook_errors.meshhook_runs (looked_at nulls first) where outcome is null;
-create index meshhook_runs_ended on meshhook_errors.meshhook_runs (ended_at) where outcome is not null;
+create index meshhook_runs_exhausted on meshhook_errors.meshhook_runs (looked_at nulls first) where outcome is null and exhausted is not null;
+create index meshhook_runs_open on meshhook_errors.meshhook_runs (looked_at nulls first) where outcome is null and exhausted is null;
+create index meshhook_runs_ended on meshhook_errors.meshhook_runs (saved_at) where outcome is not null;
 
 create table meshhook_errors.stuck_runs (
     error_id uuid primary key,

@@ -1,0 +1,265 @@
+"""Connects MeshHook's tables, and disconnects them: triggers on its tables, functions in our schema.
+
+A table is locked for a moment only: a lock that isn't to be had within a second is given up and tried again, so that
+MeshHook never waits behind us for longer.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+
+from ingest.database import Connection
+from ingest.exceptions import IngestError
+from ingest.statements import load_statements
+
+CAPTURE_VERSION = 1
+EVENTS, RUNS, JOBS = "workflow_events", "workflow_runs", "job_tracking"
+MOST_INBOX_BYTES = 256 * 1024 * 1024
+
+_SQL = load_statements(__file__)
+_CAPTURE = load_statements(__file__.replace("connection.py", "capture.py"))
+_COLUMNS = {
+    EVENTS: {"id", "run_id", "ts", "type", "payload"},
+    RUNS: {"id", "project_id", "workflow_id", "status", "started_at", "finished_at"},
+    JOBS: {"id", "run_id", "moved_to_dlq_at"},
+}
+_STATEMENTS = {EVENTS: (EVENTS,), RUNS: (RUNS,), JOBS: (JOBS, f"{JOBS}_insert")}
+_TRIGGERS = {
+    RUNS: {"meshhook_errors_capture"},
+    JOBS: {"meshhook_errors_capture", "meshhook_errors_capture_insert"},
+    EVENTS: {"meshhook_errors_capture"},
+}
+_LOCK_TRIES = 60
+_PAUSE_SECONDS = 0.5
+
+Say = Callable[[str], None]
+
+
+class CannotConnect(IngestError):
+    """MeshHook's tables can't be connected; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a run counts as failed or stuck; None leaves what is set."""
+
+    max_attempts: int | None = None
+    failed_after_seconds: float | None = None
+    stuck_after_seconds: float | None = None
+    stuck_factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One of MeshHook's tables, as we may use it."""
+
+    name: str
+    oid: int
+    kind: str
+    may_trigger: bool
+    may_read: bool
+    sees_all: bool
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What stands in the database. `lacking` names tables whose triggers are missing or switched off."""
+
+    version: int | None
+    tables: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that can be captured is."""
+        return self.version == CAPTURE_VERSION and bool(self.tables) and not self.lacking
+
+
+def find_tables(connection: Connection) -> dict[str, Table]:
+    """Those of MeshHook's three tables that are here."""
+    rows = connection.execute(_SQL["tables"], {"names": list(_COLUMNS)})
+    return {row[0]: Table(row[0], row[1], row[2], row[3], row[4], row[5], frozenset(row[6])) for row in rows}
+
+
+def installed(connection: Connection) -> Installed:
+    """What of the capture stands in this database."""
+    tables = find_tables(connection)
+    found: dict[str, set[str]] = {}
+    for table, name, is_on in connection.execute(_SQL["triggers"]):
+        if is_on:
+            found.setdefault(table, set()).add(name)
+    row = connection.execute(_SQL["installed_version"]).fetchone()
+    text = row[0] if row else None
+    version = int(text.rpartition(" ")[2]) if text and text.rpartition(" ")[2].isdigit() else None
+    lacking = [name for name in _TRIGGERS if name in tables and not _TRIGGERS[name] <= found.get(name, set())]
+    return Installed(version, tuple(name for name in _TRIGGERS if name in tables), tuple(lacking))
+
+
+def plan(connection: Connection) -> list[str]:
+    """The statements that `connect` would run now, after all checks. Raises CannotConnect."""
+    tables = _checked(connection)
+    statements = [] if _functions_are_current(connection) else [_functions(MOST_INBOX_BYTES).decode()]
+    lacking = installed(connection).lacking if not statements else tuple(tables)
+    statements += [_CAPTURE[name].decode() for table in lacking for name in _STATEMENTS[table]]
+    return statements
+
+
+def connect(
+    connection: Connection,
+    limits: Limits = Limits(),
+    *,
+    say: Say = lambda _: None,
+    most_inbox_bytes: int = MOST_INBOX_BYTES,
+) -> Installed:
+    """Install what is missing or older. Safe to repeat, also on a busy database. Raises CannotConnect, with nothing
+    left behind that wasn't there before."""
+    tables = _checked(connection)
+    before = installed(connection)
+    if before.version != CAPTURE_VERSION or most_inbox_bytes != MOST_INBOX_BYTES:
+        connection.execute(_functions(most_inbox_bytes))
+    try:
+        for name in (RUNS, JOBS):
+            if name in before.lacking:
+                _patiently(connection, name, say, partial(_create_triggers, connection, name))
+        _begin(connection, tables.get(EVENTS), say, is_lacking=EVENTS in before.lacking)
+    except CannotConnect:
+        if before.version is None:
+            with suppress(CannotConnect):
+                _patiently(connection, EVENTS, say, lambda: connection.execute(_CAPTURE["drop_functions"]))
+        raise
+    connection.execute(_SQL["set_limits"], limits_of(limits))
+    return installed(connection)
+
+
+def _begin(connection: Connection, events: Table | None, say: Say, *, is_lacking: bool) -> None:
+    """Put the trigger on the event log, and unless it is being read already, note where reading begins: while the
+    trigger is made no writer is under way, so every event up to the newest one has committed."""
+    row = connection.execute(_SQL["connected"]).fetchone()
+    is_read = row is not None and row[1] is None and row[2] == (events.oid if events else None)
+    if is_read and not is_lacking:
+        return
+
+    def work() -> None:
+        newest = 0
+        if events is not None:
+            _create_triggers(connection, EVENTS)
+            newest = _number(connection, "newest_event")
+        if not is_read:
+            connection.execute(_SQL["begin_connection"], {"table": events.oid if events else None, "newest": newest})
+
+    _patiently(connection, EVENTS, say, work)
+
+
+def _create_triggers(connection: Connection, table: str) -> None:
+    for statement in _STATEMENTS[table]:
+        connection.execute(_CAPTURE[statement])
+
+
+def _number(connection: Connection, statement: str) -> int:
+    row = connection.execute(_SQL[statement]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _patiently(connection: Connection, table: str, say: Say, work: Callable[[], object]) -> None:
+    """Do `work` in a transaction that waits for no lock longer than a second; give way and try again. Raises
+    CannotConnect when the locks are never to be had."""
+    for attempt in range(_LOCK_TRIES):
+        try:
+            with connection.transaction():
+                connection.execute("set local lock_timeout = '1s'")
+                work()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            if attempt == 0:
+                say(f"public.{table} is busy: waiting for a moment without a long transaction …")
+            time.sleep(_PAUSE_SECONDS)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise CannotConnect(
+                f"Postgres refuses: {str(error).splitlines()[0]}. Connect as the owner of MeshHook's tables (on "
+                "Supabase: postgres)."
+            ) from None
+        else:
+            return
+    holder = connection.execute(_SQL["in_the_way"], {"table": f"public.{table}"}).fetchone()
+    who = f" Process {holder[0]} ({holder[1] or 'no name'}) has held a lock for {holder[2]:.0f} s." if holder else ""
+    raise CannotConnect(
+        f"public.{table} was busy all the time, and MeshHook must not wait for us.{who} End that transaction, or try "
+        "again at a quieter time."
+    )
+
+
+def limits_of(limits: Limits) -> Mapping[str, float | None]:
+    """The limits by the names of their columns."""
+    return {name: getattr(limits, name) for name in Limits.__slots__}
+
+
+def disconnect(
+    connection: Connection, *, say: Say = lambda _: None, finish: Callable[[int], None] = lambda _: None
+) -> bool:
+    """Take triggers and functions away. `finish` is called with the newest event's id when nothing more is captured.
+    Answers whether there was anything to take away. Raises CannotConnect."""
+    was_there = installed(connection).version is not None
+    newest = 0
+
+    def work() -> None:
+        nonlocal newest
+        connection.execute(_CAPTURE["drop_functions"])
+        newest = _number(connection, "newest_event") if EVENTS in find_tables(connection) else 0
+
+    _patiently(connection, EVENTS, say, work)
+    finish(newest)
+    ended = connection.execute(_SQL["end_connection"]).rowcount
+    return was_there or ended > 0
+
+
+def _checked(connection: Connection) -> dict[str, Table]:
+    if connection.execute(_SQL["in_recovery"]).fetchone() == (True,):
+        raise CannotConnect(
+            "This Postgres follows another one and can't be written to: point DATABASE_URL to that one."
+        )
+    tables = find_tables(connection)
+    if not tables:
+        raise CannotConnect(
+            "This database has none of MeshHook's tables (workflow_events, workflow_runs, job_tracking in the schema "
+            "public). Point DATABASE_URL to the database that MeshHook works on, and migrate that one."
+        )
+    for table in tables.values():
+        _check(table, connection.info.user)
+    return tables
+
+
+def _check(table: Table, role: str) -> None:
+    name = f"public.{table.name}"
+    if table.kind not in "rp":
+        raise CannotConnect(
+            f"{name} is no table but a view or the like: this MeshHook is of a version that isn't known."
+        )
+    if missing := _COLUMNS[table.name] - table.columns:
+        raise CannotConnect(
+            f"{name} has no column {', '.join(sorted(missing))}: this MeshHook is of a version that isn't known. "
+            "Update meshhook-errors."
+        )
+    if not table.may_trigger or not table.may_read:
+        raise CannotConnect(
+            f"The role {role!r} may not watch {name}. Connect as its owner (on Supabase: postgres), or let the owner "
+            f'run: grant select, trigger on {name} to "{role}"'
+        )
+    if not table.sees_all:
+        raise CannotConnect(
+            f"Row-level security hides rows of {name} from the role {role!r}. Connect as its owner (on Supabase: "
+            f'postgres), or let a superuser run: alter role "{role}" bypassrls'
+        )
+
+
+def _functions_are_current(connection: Connection) -> bool:
+    return installed(connection).version == CAPTURE_VERSION
+
+
+def _functions(most_bytes: int) -> bytes:
+    text = _CAPTURE["functions"].replace(b"{most_bytes}", str(most_bytes).encode())
+    return text.replace(b"{version}", str(CAPTURE_VERSION).encode())

@@ -1,6 +1,6 @@
 -- claim_error_ids: record ids that no earlier event had, and wake the tally at commit; answers those that aren't new
 with given as (
-    select distinct error_id from unnest($1) as given (error_id)
+    select distinct error_id from unnest($1::uuid[]) as given (error_id)
 ), claimed as (
     insert into error_ids (error_id)
     select error_id from given order by error_id
@@ -13,7 +13,7 @@ left join (select error_id from given except select error_id from claimed) missi
 
 -- claim_report_ids: the same for reports of trials
 with given as (
-    select distinct report_id from unnest($1) as given (report_id)
+    select distinct report_id from unnest($1::uuid[]) as given (report_id)
 ), claimed as (
     insert into report_ids (report_id)
     select report_id from given order by report_id

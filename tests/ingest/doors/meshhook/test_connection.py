@@ -189,6 +189,15 @@ def test_a_role_that_may_not_watch_is_told_what_to_grant(
         connection.execute(f"alter table public.{table} enable row level security".encode())
     with connect(url, "stranger") as stranger, pytest.raises(CannotConnect, match="bypassrls"):
         connect_meshhook(stranger)
+    connection.execute(f'alter role "{name}" bypassrls'.encode())
+    with connect(url, "stranger") as stranger, pytest.raises(CannotConnect, match="workflow_events_2"):
+        connect_meshhook(stranger)
+    connection.execute(f'grant select, trigger on all tables in schema public to "{name}"'.encode())
+    with connect(url, "stranger") as stranger:
+        assert connect_meshhook(stranger).is_whole
+        meshhook.fail(meshhook.run(), 1)
+        assert Stored(stranger).one("select count(*) from meshhook_errors.meshhook_inbox") == 1
+        disconnect(stranger)
 
 
 def test_workers_of_a_role_without_any_rights_here_are_captured(

@@ -17,6 +17,7 @@ import typer
 from analytics.exceptions import AnalyticsError
 from ingest.exceptions import IngestError
 from ingest.settings import read_settings, settings, unknown_names
+from jobs.demo_cli import demo
 from jobs.exceptions import JobError, StartFailed
 from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
@@ -31,6 +32,7 @@ app.add_typer(users, name="users")
 app.add_typer(projects, name="projects")
 app.command("connect-meshhook")(connect_meshhook)
 app.command("disconnect-meshhook")(disconnect_meshhook)
+app.command()(demo)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
 

@@ -75,6 +75,12 @@ def drop_tables(connection: "Connection") -> bool:
     return bool(standing)
 
 
+def stand(connection: "Connection") -> bool:
+    """Whether the demo's tables do. Raises ForeignTables."""
+    with connection.transaction():
+        return bool(_standing(connection))
+
+
 def _standing(connection: "Connection") -> list[str]:
     """The names of the demo's own relations, under a lock until the transaction ends."""
     connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))

@@ -21,6 +21,7 @@ from jobs.demo_cli import demo
 from jobs.exceptions import JobError, StartFailed
 from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
+from jobs.meshhook_cli import connect_meshhook, disconnect_meshhook
 from jobs.users_cli import users
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="MeshHook Errors.")
@@ -29,6 +30,8 @@ projects = typer.Typer(no_args_is_help=True, help="Projects and their numbers: c
 app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
 app.add_typer(projects, name="projects")
+app.command("connect-meshhook")(connect_meshhook)
+app.command("disconnect-meshhook")(disconnect_meshhook)
 app.command()(demo)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]

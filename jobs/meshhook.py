@@ -70,7 +70,7 @@ class Watch:
         taken = self._intake.tick()
         if taken is None:
             return _ASK_AGAIN_SECONDS
-        if self._is_due("names", 15):
+        if self._is_due("names", 5):
             refresh_names(self._connection)
         if not taken.is_at_end:
             return 0

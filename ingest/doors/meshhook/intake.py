@@ -2,6 +2,7 @@
 all in one transaction. Whatever ends it in between, the next one does the same again.
 """
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from ingest.uuid7 import uuid7
 
 MOST_ROWS = 2_000
 BUCKET_SECONDS = 10
+_SIGN_OF_LIFE_SECONDS = 5.0  # how often an idle reader writes that it has looked
 _ALONE = 0x6D65_7368_0005
 _SQL = load_statements(__file__)
 
@@ -109,6 +111,7 @@ class Intake:
     def __init__(self, connection: Connection, rows: int = MOST_ROWS) -> None:
         self._connection = connection
         self._rows = rows
+        self._moved_at = float("-inf")
 
     def tick(self, until: int | None = None) -> Taken | None:
         """Take in what is there, up to the event `until` if given; None where no MeshHook is connected."""
@@ -148,9 +151,15 @@ class Intake:
             elif kind == "dead_letter":
                 batch.errors.append(_dead_letter(record, places))
         self.write(batch)
-        move = {"next_id": next_id, "gaps": Jsonb([gap.as_json() for gap in gaps]), "recovered": len(missed)}
-        self._connection.execute(_SQL["move_position"], move)
+        is_idle = not (inbox or events or gaps != position.gaps)
+        if not is_idle or time.monotonic() - self._moved_at > _SIGN_OF_LIFE_SECONDS:
+            self._move(next_id, gaps, len(missed))
         return Taken(len(inbox) + len(missed), len(events), is_at_end)
+
+    def _move(self, next_id: int, gaps: Sequence[Gap], recovered: int) -> None:
+        move = {"next_id": next_id, "gaps": Jsonb([gap.as_json() for gap in gaps]), "recovered": recovered}
+        self._connection.execute(_SQL["move_position"], move)
+        self._moved_at = time.monotonic()
 
     def _read(self, position: Position, until: int | None) -> tuple[list[Event], int, list[Gap], bool]:
         if not position.has_events:

@@ -18,7 +18,8 @@ _IDLE = timedelta(seconds=30)
 _LOOK_AGAIN = timedelta(seconds=30)
 _LOOK_AGAIN_AT_STUCK = timedelta(minutes=10)
 _USUAL_FOR_SECONDS = 600.0  # how long a workflow's usual length is taken as known
-_ENDED_KEPT, _OPEN_KEPT, _STUCK_KEPT = timedelta(days=1), timedelta(days=30), timedelta(days=90)
+_ENDED_KEPT, _STUCK_KEPT = timedelta(hours=1), timedelta(days=90)
+_OPEN_KEPT = timedelta(days=30)  # failed ones, too: somebody may tidy up MeshHook's table much later
 
 
 class QuietRuns:
@@ -122,7 +123,7 @@ class QuietRuns:
                 return
             now = position.now
             self._connection.execute(_SQL["forget_ended"], {"before": now - _ENDED_KEPT})
-            self._connection.execute(_SQL["forget_hopeless"], {"before": now - _OPEN_KEPT})
+            self._connection.execute(_SQL["forget_old"], {"before": now - _OPEN_KEPT})
             self._connection.execute(_SQL["forget_stuck"], {"before": now - _STUCK_KEPT})
 
     def _note_stuck(

@@ -42,7 +42,8 @@ class Worker:
 
     def run(self, workflow_id: UUID | None = None, started_at: datetime | None = None) -> UUID:
         return self._id(
-            "insert into public.workflow_runs (project_id, workflow_id, status, started_at) values (%s, %s, 'running', %s)",
+            "insert into public.workflow_runs (project_id, workflow_id, status, started_at)"
+            " values (%s, %s, 'running', %s)",
             self.project_id,
             workflow_id or self.workflow_id,
             started_at or datetime.now(UTC),
@@ -50,8 +51,8 @@ class Worker:
 
     def event(self, run_id: UUID, kind: str, at: datetime | None = None, **payload: Any) -> int:
         row = self.connection.execute(
-            "insert into public.workflow_events (run_id, ts, type, payload) values (%s, coalesce(%s, now()), %s, %s::jsonb)"
-            " returning id",
+            "insert into public.workflow_events (run_id, ts, type, payload)"
+            " values (%s, coalesce(%s, now()), %s, %s::jsonb) returning id",
             (run_id, at, kind, json.dumps(payload)),
         ).fetchone()
         assert row is not None
@@ -93,6 +94,15 @@ class Worker:
             (status, None if status in ("running", "paused") else ended, run_id),
         )
 
+    def job(self, run_id: UUID, attempt: int = 5, dead_at: datetime | None = None) -> UUID:
+        return self._id(
+            "insert into public.job_tracking (msg_id, run_id, queue_name, attempt, max_attempts, moved_to_dlq_at)"
+            " values (7, %s, 'workflow_jobs', %s, 5, %s)",
+            run_id,
+            attempt,
+            dead_at,
+        )
+
     def whole_run(self, at: datetime | None = None) -> UUID:
         run_id = self.run(started_at=at)
         self.created(run_id, at)
@@ -121,7 +131,8 @@ class Stored:
     def trials(self) -> tuple[int, int]:
         """Finished and failed."""
         row = self.connection.execute(
-            "select coalesce(sum(finished), 0)::int, coalesce(sum(failed), 0)::int from meshhook_errors.execution_metrics"
+            "select coalesce(sum(finished), 0)::int, coalesce(sum(failed), 0)::int"
+            " from meshhook_errors.execution_metrics"
         ).fetchone()
         assert row is not None
         return row[0], row[1]

@@ -174,18 +174,13 @@ def test_canceled_runs_finish_without_failing_and_paused_ones_dont_finish(
 
 def test_a_dead_job_is_an_error(worker: Worker, intake: Intake, stored: Stored) -> None:
     run_id = worker.run()
-    row = worker.connection.execute(
-        "insert into public.job_tracking (msg_id, run_id, queue_name, attempt, max_attempts) values (7, %s, 'workflow_jobs', 5, 5)"
-        " returning id",
-        (run_id,),
-    ).fetchone()
-    assert row is not None
+    job_id = worker.job(run_id)
     worker.connection.execute(
         "update public.job_tracking set failed_at = now(), moved_to_dlq_at = now(), error_message = 'HTTP 502',"
         " error_stack = E'Error: HTTP 502\\n    at execHttp (http-exec.mjs:32:13)' where id = %s",
-        (row[0],),
+        (job_id,),
     )
-    worker.connection.execute("update public.job_tracking set error_message = error_message where id = %s", (row[0],))
+    worker.connection.execute("update public.job_tracking set error_message = error_message where id = %s", (job_id,))
     intake.tick()
     (error,) = stored.errors()
     assert (error["severity"], error["title"]) == ("high", "Job in the dead-letter queue: HTTP 502 (5 of 5 tries)")
@@ -195,11 +190,7 @@ def test_a_dead_job_is_an_error(worker: Worker, intake: Intake, stored: Stored) 
 
 
 def test_a_job_that_is_written_as_dead_is_an_error_too(worker: Worker, intake: Intake, stored: Stored) -> None:
-    worker.connection.execute(
-        "insert into public.job_tracking (msg_id, run_id, queue_name, attempt, max_attempts, moved_to_dlq_at)"
-        " values (7, %s, 'workflow_jobs', 1, 5, now())",
-        (worker.run(),),
-    )
+    worker.job(worker.run(), 1, datetime.now(UTC))
     intake.tick()
     assert stored.titles() == ["high Job in the dead-letter queue: failed (1 of 5 tries)"]
 

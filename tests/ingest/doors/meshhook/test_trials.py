@@ -239,10 +239,7 @@ def test_a_run_with_a_job_that_waits_for_another_try_hasnt_failed_yet(
 ) -> None:
     run_id = worker.run(started_at=NOW - MINUTES)
     worker.exhaust(run_id, NOW - MINUTES)
-    worker.connection.execute(
-        "insert into public.job_tracking (msg_id, run_id, queue_name, attempt, max_attempts) values (8, %s, 'workflow_jobs', 2, 5)",
-        (run_id,),
-    )
+    worker.job(run_id, 2)
     intake.tick()
     assert quiet.settle_failed() == 0
     worker.connection.execute("update public.job_tracking set started_at = now(), completed_at = now()")

@@ -1,0 +1,40 @@
+"""`connect-meshhook` and `disconnect-meshhook` as somebody types them."""
+
+from ingest.database import Connection, connect
+from ingest.doors.meshhook.connection import installed
+from jobs.demo.tables import create_tables
+from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.jobs.test_cli import command, said
+
+
+def test_connecting_backfilling_and_disconnecting(connection: Connection, database_url: str) -> None:
+    here = {"DATABASE_URL": database_url}
+    with connect(database_url, "worker") as tables:
+        create_tables(tables)
+        worker = Worker(tables)
+        worker.whole_run()
+        dry = command("connect-meshhook", "--dry-run", **here)
+        assert "create or replace trigger meshhook_errors_capture" in dry.stdout
+        assert installed(connection).version is None
+
+        done = command("connect-meshhook", "--backfill", "30d", "--stuck-after", "5m", **here)
+        assert done.returncode == 0, done.stderr
+        assert "Connected: workflow_runs, job_tracking, workflow_events" in done.stdout
+        assert "Backfilled 4 events." in done.stdout
+        assert Stored(connection).trials() == (2, 0)
+        assert Stored(connection).one("select stuck_after_seconds from meshhook_connection") == 300
+        again = command("connect-meshhook", "--backfill", "30d", **here)
+        assert "Nothing to backfill" in again.stdout
+        assert "nothing to do" in command("connect-meshhook", "--dry-run", **here).stdout
+
+        worker.exhaust(worker.run())
+        assert "nothing of ours is left" in command("disconnect-meshhook", **here).stdout
+        assert len(Stored(connection).errors()) == 5
+        assert installed(connection).version is None
+        assert command("disconnect-meshhook", **here).stdout == "Nothing was connected.\n"
+
+
+def test_what_cant_be_done_is_said_in_a_sentence(database_url: str) -> None:
+    assert "none of MeshHook's tables" in said(command("connect-meshhook", DATABASE_URL=database_url))
+    assert "30d" in said(command("connect-meshhook", "--backfill", "a month", DATABASE_URL=database_url))
+    assert "--stuck-after" in said(command("connect-meshhook", "--stuck-after", "0m", DATABASE_URL=database_url))

@@ -17,17 +17,17 @@ from jobs.demo.truth import Count, Outcome, Truth, WorkflowTruth
 _LEAST_WIDTH = 118  # where the output goes into a file, rich would take 80
 _SHOWN_EVERY = 0.25  # seconds
 _OUTCOMES: tuple[tuple[Outcome, str], ...] = (
-    ("succeeded", "succeeded"),
+    ("succeeded", "done"),
     ("failed", "failed"),
     ("canceled", "canceled"),
     ("hanging", "hanging"),
-    ("dead_lettered", "dead letter"),
-    ("unfinished", "cut off"),
+    ("dead_lettered", "dead\nletter"),
+    ("unfinished", "cut\noff"),
 )
 _COUNTS: tuple[tuple[Count, str], ...] = (
-    ("steps_succeeded", "steps succeeded"),
-    ("tries_repeated", "tries repeated"),
-    ("steps_exhausted", "steps exhausted"),
+    ("steps_succeeded", "steps\ndone"),
+    ("tries_repeated", "tries\nrepeated"),
+    ("steps_exhausted", "steps\nexhausted"),
 )
 
 
@@ -78,13 +78,15 @@ def _so_far(play: Play, second: float) -> str:
 def show_truth(console: Console, truth: Truth, limits: Limits) -> None:
     """What really happened, workflow by workflow, and what is to be seen of it."""
     title = f"What really happened, {truth.began.astimezone():%H:%M:%S} to {truth.ended.astimezone():%H:%M:%S}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_footer=True)
+    table = Table(
+        title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold", show_footer=True
+    )
     table.add_column("workflow", "all", no_wrap=True)
     rows = [(label, _numbers(workflow)) for label, workflow in sorted(truth.workflows.items())]
     sums = [sum(column) for column in zip(*(numbers for _, numbers in rows), strict=True)]
     headings = ("runs", *(heading for _, heading in _OUTCOMES), *(heading for _, heading in _COUNTS))
     for heading, total in zip(headings, sums or [0] * len(headings), strict=True):
-        table.add_column(heading, str(total), justify="right")
+        table.add_column(heading, str(total), justify="right", overflow="fold")
     for label, numbers in rows:
         table.add_row(label, *(str(number) if number else "·" for number in numbers))
     console.print(table)

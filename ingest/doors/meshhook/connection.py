@@ -133,7 +133,17 @@ def connect(
                 _patiently(connection, EVENTS, say, lambda: connection.execute(_CAPTURE["drop_functions"]))
         raise
     connection.execute(_SQL["set_limits"], limits_of(limits))
+    _forget_misses(connection, say)
     return installed(connection)
+
+
+def _forget_misses(connection: Connection, say: Say) -> None:
+    """Who connects again has seen what was missed before."""
+    row = connection.execute(_SQL["missed"]).fetchone()
+    if row is not None and any(row):
+        say(f"{row[0]} failures were missed by the triggers so far, {row[1]} of them found: the count begins anew.")
+        connection.execute(_SQL["forget_misses"])
+        connection.execute(_SQL["forget_recovered"])
 
 
 def _begin(connection: Connection, events: Table | None, say: Say, *, is_lacking: bool) -> None:

@@ -50,3 +50,13 @@ with forgotten as (
 update meshhook_connection set disconnected_at = now(),
     covered = covered + int8multirange(int8range(first_id + 1, greatest(next_id, first_id + 1)))
 where disconnected_at is null;
+
+-- missed: failures that a trigger couldn't write, and those of them that were found in another way
+select case when is_called then last_value else 0 end, coalesce((select recovered from meshhook_connection), 0)
+from meshhook_misses;
+
+-- forget_misses: count anew
+select setval('meshhook_misses', 1, false);
+
+-- forget_recovered: count anew
+update meshhook_connection set recovered = 0;

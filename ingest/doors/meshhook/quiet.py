@@ -17,6 +17,7 @@ _MOST_RUNS = 500
 _IDLE = timedelta(seconds=30)
 _LOOK_AGAIN = timedelta(seconds=30)
 _LOOK_AGAIN_AT_STUCK = timedelta(minutes=10)
+_TRIGGERED = ("failed", "canceled")
 _USUAL_FOR_SECONDS = 600.0  # how long a workflow's usual length is taken as known
 _ENDED_KEPT, _STUCK_KEPT = timedelta(hours=1), timedelta(days=90)
 _OPEN_KEPT = timedelta(days=30)  # failed ones, too: somebody may tidy up MeshHook's table much later
@@ -40,12 +41,12 @@ class QuietRuns:
                 return 0
             before = position.now - timedelta(seconds=position.failed_after_seconds)
             runs = self._select("gone_quiet", {"before": before, "rows": _MOST_RUNS})
-            statuses = self._statuses(runs, position)
+            told_of, statuses = self._told_of(runs), self._statuses(runs, position)
             waiting = self._with_waiting_jobs(runs)
             batch = self._batch(position, runs)
             places = self._intake.places(batch.runs, position)
             for run in runs:
-                if run.exhausted is None:
+                if run.exhausted is None or run.run_id in told_of:
                     continue
                 status, ended_at = statuses.get(run.run_id, ("running", None))
                 place = places.get(run.run_id, Place(run.project_id, run.workflow_id))
@@ -54,6 +55,7 @@ class QuietRuns:
                 elif status in ("failed", "canceled", "succeeded"):
                     end_run(batch, run, place, status, ended_at or run.exhausted.at)
             self._intake.write(batch)
+            self._note_found(runs, statuses)
             self._connection.execute(
                 _SQL["looked_at"], {"now": position.now, "runs": [run.run_id for run in runs if run.outcome is None]}
             )
@@ -79,8 +81,9 @@ class QuietRuns:
             runs = self._select("idle", values | {"stuck_before": now - _LOOK_AGAIN_AT_STUCK})
             if not runs:
                 return 0
-            statuses = self._statuses(runs, position)
-            batch = self._batch(position, [run for run in runs if run.run_id in statuses])
+            told_of, statuses = self._told_of(runs), self._statuses(runs, position)
+            known = [run for run in runs if run.run_id in statuses and run.run_id not in told_of]
+            batch = self._batch(position, known)
             places = self._intake.places(batch.runs, position)
             stuck = 0
             for run in batch.runs.values():
@@ -92,6 +95,7 @@ class QuietRuns:
                 elif status == "running" and run.stuck_error_id is None:
                     stuck += self._look_at(batch, run, place, position)
             self._intake.write(batch)
+            self._note_found(known, statuses)
             self._connection.execute(_SQL["looked_at"], {"now": now, "runs": [run.run_id for run in runs]})
             gone = [run.run_id for run in runs if run.run_id not in statuses]
             self._connection.execute(_SQL["forget_deleted"], {"runs": gone})
@@ -146,6 +150,17 @@ class QuietRuns:
             return {}
         rows = self._connection.execute(_SQL["statuses"], {"runs": [run.run_id for run in runs]})
         return {row[0]: (row[1], row[2]) for row in rows}
+
+    def _told_of(self, runs: Sequence[Run]) -> set[UUID]:
+        """Whose end is about to be taken from the inbox."""
+        rows = self._connection.execute(_SQL["told_of"], {"runs": [str(run.run_id) for run in runs]}) if runs else ()
+        return {row[0] for row in rows}
+
+    def _note_found(self, runs: Sequence[Run], statuses: dict[UUID, tuple[str, datetime | None]]) -> None:
+        """Failed and canceled runs should have been told of by a trigger."""
+        ended = [run for run in runs if run.outcome and statuses.get(run.run_id, ("", None))[0] in _TRIGGERED]
+        if ended:
+            self._connection.execute(_SQL["found"], {"found": len(ended)})
 
     def _with_waiting_jobs(self, runs: Sequence[Run]) -> set[UUID]:
         if not runs or self._connection.execute(_SQL["has_jobs"]).fetchone() != (True,):

@@ -27,6 +27,12 @@ select id, status, finished_at from public.workflow_runs where id = any(%(runs)s
 -- forget_deleted: runs that MeshHook has deleted will never end
 delete from meshhook_runs where run_id = any(%(runs)s);
 
+-- told_of: those of the runs whose end stands in the inbox: the next reading takes it
+select (record ->> 'run_id')::uuid from meshhook_inbox where kind = 'run_ended' and record ->> 'run_id' = any(%(runs)s::text[]);
+
+-- found: ends of runs that a trigger had to miss
+update meshhook_connection set recovered = recovered + %(found)s;
+
 -- waiting_jobs: those of the runs that have a job waiting for another try
 select distinct run_id from public.job_tracking
 where run_id = any(%(runs)s) and completed_at is null and failed_at is null and moved_to_dlq_at is null

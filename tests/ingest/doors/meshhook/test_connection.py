@@ -181,7 +181,8 @@ def test_a_role_that_may_not_watch_is_told_what_to_grant(
     url = role()
     name = psycopg.conninfo.conninfo_to_dict(url)["user"]
     connection.execute(f'grant all on schema meshhook_errors to "{name}"'.encode())
-    connection.execute(f'grant all on all tables in schema meshhook_errors to "{name}"'.encode())
+    for kind in ("tables", "sequences"):
+        connection.execute(f'grant all on all {kind} in schema meshhook_errors to "{name}"'.encode())
     with connect(url, "stranger") as stranger, pytest.raises(CannotConnect, match="grant select, trigger on public"):
         connect_meshhook(stranger)
     for table in ("workflow_events", "workflow_runs", "job_tracking"):
@@ -302,15 +303,32 @@ def test_a_locked_inbox_holds_nobody_up(
 def test_a_miss_of_a_runs_end_is_found_again(
     worker: Worker, connection: Connection, intake: Intake, stored: Stored
 ) -> None:
-    run_id = worker.run()
-    worker.exhaust(run_id)
+    failed, canceled = worker.run(), worker.run()
+    worker.exhaust(failed)
+    worker.created(canceled)
     connection.execute("alter table meshhook_inbox rename to gone")
-    worker.status(run_id, "failed")
+    worker.status(failed, "failed")
+    worker.status(canceled, "canceled")
+    connection.execute("alter table gone rename to meshhook_inbox")
+    connection.execute("update meshhook_connection set failed_after_seconds = 0.001, stuck_after_seconds = 0.001")
+    intake.tick()
+    QuietRuns(connection, intake).settle_failed()
+    QuietRuns(connection, intake).look_after_idle()
+    assert stored.trials() == (3, 2)
+    assert stored.one("select recovered from meshhook_errors.meshhook_connection") == misses(connection) == 2
+
+
+def test_connecting_again_says_what_was_missed_and_counts_anew(
+    worker: Worker, connection: Connection, intake: Intake, stored: Stored
+) -> None:
+    connection.execute("alter table meshhook_inbox rename to gone")
+    worker.exhaust(worker.run())
     connection.execute("alter table gone rename to meshhook_inbox")
     intake.tick()
-    connection.execute("update meshhook_connection set failed_after_seconds = 0.001")
-    QuietRuns(connection, intake).settle_failed()
-    assert stored.trials() == (2, 2)
+    said: list[str] = []
+    connect_meshhook(connection, say=said.append)
+    assert said == ["5 failures were missed by the triggers so far, 5 of them found: the count begins anew."]
+    assert stored.one("select recovered from meshhook_errors.meshhook_connection") == misses(connection) == 0
 
 
 def test_connecting_to_a_busy_database_gives_way_and_gets_through(

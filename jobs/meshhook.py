@@ -51,7 +51,10 @@ class MeshHookWatch:
                         back_off = 1.0
                         self._stop.wait(pause)
             except (psycopg.Error, StoreUnavailable) as error:
-                log.warning("MeshHook's tables can't be read", reason=str(error).splitlines()[0], seconds=back_off)
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                log.warning("MeshHook's tables can't be read", reason=reason, seconds=back_off)
+            except Exception:  # the next try may go better, and none is the last
+                log.exception("taking MeshHook's failures in failed", seconds=back_off)
             self._stop.wait(back_off)
             back_off = min(back_off * 2, _MOST_BACK_OFF)
 

@@ -269,8 +269,8 @@ def _history_events(
 
 
 def filter_choices(store: Store, since: timedelta = timedelta(days=7)) -> dict[str, list[str]]:
-    """The values of `source`, `error_type`, `severity` and `workflow_id` that occurred lately, sorted."""
-    schema = pl.Schema({"source": pl.String(), "error_type": pl.String(), "workflow_id": pl.String()})
+    """The values of `source`, `error_type`, `severity`, `workflow_id` and `project_id` that occurred lately, sorted."""
+    schema = pl.Schema(dict.fromkeys(("source", "error_type", "workflow_id", "project_id"), pl.String()))
     frame = _postgres(store, _SQL["known_values"], {"since": datetime.now(UTC) - since}, schema)
     choices = {name: frame[name].drop_nulls().unique().sort().to_list() for name in schema}
     return choices | {"severity": list(SEVERITIES)}

@@ -96,9 +96,9 @@ where known.error_id = %(error_id)s;
 select received_at from error_ids where error_id = %(error_id)s;
 
 -- known_values: the values that a filter can offer, from what the rollup holds
-select distinct source, error_type, workflow_id::text from error_counts where bucket >= %(since)s
+select distinct source, error_type, workflow_id::text, project_id::text from error_counts where bucket >= %(since)s
 union
-select distinct source, error_type, workflow_id::text from error_metrics
+select distinct source, error_type, workflow_id::text, project_id::text from error_metrics
 where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8);
 
 -- any_error: a row if there is an error at all

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from analytics.charts import SEVERITY_COLOURS, Mode
+from analytics.names import Names, names
 from analytics.store import Store
 from ingest.settings import settings
 
@@ -55,6 +56,15 @@ _LOOK = """<style>
 .mh-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.88rem;
   margin: 0 !important; padding: 0 !important; }
 .mh-facts dt { opacity: 0.65; } .mh-facts dd { margin: 0; overflow-wrap: anywhere; }
+.st-key-in_the_url { display: none; }
+.mh-facts a { color: var(--mh-accent); } .mh-facts small { display: block; opacity: 0.65; font-size: 0.92em; }
+.mh-fits { container-type: inline-size; }
+@container (max-width: 620px) { .mh-table .mh-roomy { display: none; } }
+.mh-why { width: 19.5rem; } @container (min-width: 1000px) { .mh-why { width: 36%; } }
+.mh-below { margin-bottom: 1rem; } .mh-below > .mh-below { margin: 0.5rem 0 0; }
+.mh-warning { font-size: 0.88rem; } .mh-warning a { color: inherit; }
+.mh-warning i { display: inline-block; width: 0.5rem; height: 0.5rem;
+  border-radius: 50%; background: var(--mh-medium); margin-right: 0.45rem; }
 [class*="st-key-about_"] { flex-wrap: nowrap; }
 [class*="st-key-on_"] { align-self: center; } [class*="st-key-on_"] label { padding-top: 0.35rem; }
 @media (max-width: 1000px) { [class*="st-key-lists"] > [data-testid="stHorizontalBlock"],
@@ -69,6 +79,13 @@ def store() -> Store:
     """Postgres and the lake, shared by all sessions of this process."""
     options = settings()
     return Store(options.database_url.get_secret_value(), options.lake_dir, application="dashboard")
+
+
+@st.cache_data(ttl=15, show_spinner=False)
+def known_names() -> Names:
+    """What projects and workflows are called, looked up every 15 seconds."""
+    with store().connection() as connection:
+        return names(connection)
 
 
 def mode() -> Mode:
@@ -90,7 +107,9 @@ def frame(pages: Sequence[Any]) -> None:
     colours = SEVERITY_COLOURS[mode()]
     line = "#2d3640" if mode() == "dark" else "#dfe4e8"
     accent = "#7fb2dd" if mode() == "dark" else "#2b5f8a"
-    variables = f"--mh-line: {line}; --mh-accent: {accent}; --mh-high: {colours['high']};"
+    variables = (
+        f"--mh-line: {line}; --mh-accent: {accent}; --mh-high: {colours['high']}; --mh-medium: {colours['medium']};"
+    )
     st.html(f"{_LOOK}<style>:root {{ {variables} }}</style>")
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="medium"):
         st.html('<div class="mh-mark">MeshHook <span>Errors</span></div>', width="content")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from analytics.pages.chrome import store
+from analytics.pages.meshhook_view import meshhook_section
 from analytics.pages.snippets import Snippet, first_snippets, otlp_snippets, sentry_snippets, trials_snippets
 from ingest.exceptions import IngestError, StoreUnavailable
 from ingest.keys import create_key, dsn_of, list_keys, sendable_dsn
@@ -36,6 +37,7 @@ def page() -> None:
             _ways(address)
         else:
             _without_key(chosen)
+        meshhook_section()
         _new_project()
     except StoreUnavailable as error:
         st.warning(str(error), icon=":material/cloud_off:")

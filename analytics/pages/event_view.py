@@ -3,23 +3,19 @@
 import json
 from html import escape
 from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from analytics.pages.chrome import severity_mark, zone
+from analytics.names import Names
+from analytics.pages.chrome import known_names, severity_mark, zone
 from analytics.pages.stack_view import dicts, stack_html
 
 Json = dict[str, Any]
 _SHOWN_ELSEWHERE = frozenset(
     """message exception frames causes stack tags request user contexts extra breadcrumbs attributes resource""".split()
-)
-_IDS = (
-    ("Workflow", "workflow_id"),
-    ("Run", "run_id"),
-    ("Project", "project_id"),
-    ("Group", "fingerprint"),
-    ("Id", "error_id"),
 )
 _SECTIONS = (
     ("User", "user"),
@@ -42,7 +38,7 @@ def event_view(event: Json) -> None:
     with st.container(key="lists_event"):
         facts, details = st.columns([1, 1.7], gap="large")
     with facts:
-        st.html(_facts(event, metadata))
+        st.html(_facts(event, metadata, known_names()))
     with details:
         _what_happened(event, metadata)
         _request(metadata.get("request"))
@@ -97,21 +93,49 @@ def _breadcrumbs(crumbs: object) -> None:
         st.html(_definitions(rows))
 
 
-def _facts(event: Json, metadata: Json) -> str:
+def _facts(event: Json, metadata: Json, names: Names) -> str:
     local = event["timestamp"].astimezone(ZoneInfo(zone()))
-    rows: list[tuple[str, object]] = [
-        ("Time", f"{local:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {local:%Z}"),
-        ("Severity", event["severity"]),
-        ("Type", event["error_type"]),
-        ("Source", event["source"]),
+    rows = [
+        ("Time", escape(f"{local:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {local:%Z}")),
+        ("Severity", escape(event["severity"])),
+        ("Type", escape(event["error_type"])),
+        ("Source", escape(event["source"])),
     ]
-    rows += [(name, event[key]) for name, key in _IDS if event[key]]
-    rows += [(key, value) for key, value in metadata.items() if key not in _SHOWN_ELSEWHERE and _is_plain(value)]
-    return _definitions(rows)
+    if workflow := event["workflow_id"]:
+        rows.append(("Workflow", _named(names.workflow(workflow), names.displayed.get(workflow, ""), workflow)))
+    if project := event["project_id"]:
+        rows.append(("Project", _named(names.project(project), "", project)))
+    ids = (("Run", "run_id"), ("Group", "fingerprint"), ("Id", "error_id"))
+    rows += [(name, escape(event[key])) for name, key in ids if event[key]]
+    plain = {key: value for key, value in metadata.items() if key not in _SHOWN_ELSEWHERE and _is_plain(value)}
+    if link := _step_error_link(plain.get("step_error_id")):
+        del plain["step_error_id"]
+        rows.append(("Cause", link))
+    return _listed(rows + [(escape(key), escape(str(value))) for key, value in plain.items()])
+
+
+def _named(name: str, displayed: str, identity: str) -> str:
+    """The name, with what else there is to tell below it, smaller."""
+    more = "".join(f"<small>{escape(text)}</small>" for text in (displayed, identity) if text and text != name)
+    return escape(name) + more
+
+
+def _step_error_link(step_error_id: object) -> str:
+    """From a run that failed to the error of the step that it failed at."""
+    try:
+        error_id = UUID(str(step_error_id))
+    except ValueError:
+        return ""
+    return f'<a href="/history?{urlencode({"error_id": error_id})}" target="_self">The step\'s error</a>'
 
 
 def _definitions(rows: list[tuple[str, object]]) -> str:
-    cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in rows)
+    return _listed([(escape(name), escape(str(value))) for name, value in rows])
+
+
+def _listed(rows: list[tuple[str, str]]) -> str:
+    """Rows of HTML."""
+    cells = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
     return f'<dl class="mh-facts">{cells}</dl>'
 
 

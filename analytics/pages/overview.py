@@ -9,11 +9,13 @@ from analytics.alert_store import list_alerts
 from analytics.charts import fitting_interval, rate_chart, severity_chart
 from analytics.exceptions import AnalyticsError
 from analytics.filters import Filters
-from analytics.pages.chrome import mode, store, zone
+from analytics.pages.chrome import known_names, mode, store, zone
 from analytics.pages.filter_bar import URL, filter_bar
 from analytics.pages.first_steps import first_steps
-from analytics.pages.tables import events_table, groups_table
+from analytics.pages.meshhook_view import meshhook_warning
+from analytics.pages.tables import events_table, groups_table, stuck_table
 from analytics.queries import error_series, has_errors, latest_errors, top_groups, whole_buckets
+from analytics.stuck import stuck_runs
 from ingest.exceptions import StoreUnavailable
 
 RANGES = {  # the names stand in links, so they are what is shown, too
@@ -48,6 +50,7 @@ def page() -> None:
 @st.fragment(run_every=_REFRESH_SECONDS)
 def _live(chosen: str, filters: Filters) -> None:
     try:
+        meshhook_warning(datetime.now(UTC))
         if not filters.active() and not has_errors(store()):
             first_steps()
             return
@@ -77,6 +80,7 @@ def _figures_and_charts(length: timedelta, filters: Filters) -> None:
         st.altair_chart(
             rate_chart(series, start, now, zone=zone(), mode=mode()), width="stretch", key="rate_chart", theme=None
         )
+    _stuck(filters, now)
     with st.container(key="lists"):
         groups, events = st.columns([1, 1], gap="large")
     with groups:
@@ -86,9 +90,21 @@ def _figures_and_charts(length: timedelta, filters: Filters) -> None:
     with events:
         st.subheader("Latest errors", anchor=False)
         latest = latest_errors(store(), start, end, filters, 8).to_dicts()
-        st.html(events_table(latest, zone()) if latest else _NOTHING)
+        st.html(events_table(latest, zone(), known_names()) if latest else _NOTHING)
     local = now.astimezone()
     st.html(f'<div class="mh-live" title="{local:%Y-%m-%d %H:%M:%S}"><i></i>Live, refreshed every two seconds</div>')
+
+
+def _stuck(filters: Filters, now: datetime) -> None:
+    """Runs that stand still, while there are any."""
+    with store().connection() as connection:
+        found = stuck_runs(connection, now, filters)
+    if not found.still:
+        return
+    st.subheader(f"Stuck runs · {found.still:,}", anchor=False)
+    shown = sum(run.moved_at is None for run in found.runs)
+    note = f'<div class="mh-live mh-below">The newest {shown} are shown.</div>' if shown < found.still else ""
+    st.html(f'<div class="mh-below">{stuck_table(found.runs, known_names(), now, zone())}{note}</div>')
 
 
 _NOTHING = '<p class="mh-dim">No errors in this range.</p>'

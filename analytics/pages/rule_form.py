@@ -1,9 +1,8 @@
 """The form for one alert rule, with a preview that follows every change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import streamlit as st
 from pydantic import ValidationError
@@ -13,7 +12,8 @@ from analytics.backtest import backtest, signal_series
 from analytics.charts import threshold_chart
 from analytics.evaluation import Transition
 from analytics.exceptions import AnalyticsError
-from analytics.pages.chrome import mode, store, zone
+from analytics.names import Names, by_name
+from analytics.pages.chrome import known_names, mode, store, zone
 from analytics.pages.filter_bar import known_choices
 from analytics.queries import error_series
 from analytics.rules import SIGNALS, AlertRule, Channel, RuleDraft
@@ -58,6 +58,7 @@ def rule_form(rule: AlertRule | None) -> None:
 def close_form() -> None:
     """Show the list again."""
     st.session_state.pop("editing", None)
+    st.session_state.pop("names_in_form", None)
 
 
 def _save(rule: AlertRule | None, draft: RuleDraft) -> None:
@@ -152,22 +153,32 @@ def _rate_options(before: RuleDraft, key: str) -> dict[str, Any]:
 
 
 def _scope(before: RuleDraft, key: str, *, is_rate: bool) -> dict[str, list[Any]]:
-    known = known_choices()
-    scope = before.scope
-    fields: list[tuple[str, str, list[str], tuple[Any, ...]]] = [("source", "Source", list(SOURCES), scope.source)]
+    known, scope = known_choices(), before.scope
+    # As they were when the form was opened: what is chosen is known by its name in the browser.
+    names: Names = st.session_state.setdefault("names_in_form", known_names())
+    workflows, projects = tuple(map(str, scope.workflow_id)), tuple(map(str, scope.project_id))
+    fields: list[tuple[str, str, Iterable[str], tuple[str, ...], Callable[[str], str]]] = [
+        ("source", "Source", SOURCES, scope.source, str)
+    ]
     if not is_rate:
         fields += [
-            ("error_type", "Type", known["error_type"], scope.error_type),
-            ("severity", "Severity", list(reversed(SEVERITIES)), scope.severity),
+            ("error_type", "Type", known["error_type"], scope.error_type, str),
+            ("severity", "Severity", reversed(SEVERITIES), scope.severity, str),
         ]
-    fields.append(("workflow_id", "Workflow", known["workflow_id"], tuple(map(str, scope.workflow_id))))
-    chosen: dict[str, list[Any]] = {}
-    for column, (field, label, options, default) in zip(st.columns(len(fields)), fields, strict=True):
-        every = sorted({*options, *default})
-        chosen[field] = column.multiselect(label, every, list(default), key=f"{field}_{key}", placeholder="all")
-    chosen["project_id"] = [str(project) for project in scope.project_id]
-    chosen["fingerprint"] = [] if is_rate else list(scope.fingerprint)
-    chosen["workflow_id"] = [UUID(value) for value in chosen["workflow_id"]]
+    known_projects = {*known["project_id"], *names.projects, *projects}
+    if len(known_projects) > 1 or projects:
+        fields.append(("project_id", "Project", known_projects, projects, names.project))
+    known_workflows = {*known["workflow_id"], *names.workflows}
+    fields.append(("workflow_id", "Workflow", known_workflows, workflows, names.workflow))
+    chosen: dict[str, list[Any]] = {"project_id": [], "fingerprint": [] if is_rate else list(scope.fingerprint)}
+    in_a_row = 4 if len(fields) <= 4 else 3
+    rows = [fields[start : start + in_a_row] for start in range(0, len(fields), in_a_row)]
+    for row in rows:
+        for column, (field, label, options, default, name_of) in zip(st.columns(len(row)), row, strict=True):
+            every = by_name({*options, *default}, name_of)
+            chosen[field] = column.multiselect(
+                label, every, list(default), format_func=name_of, key=f"{field}_{key}", placeholder="all"
+            )
     return chosen
 
 

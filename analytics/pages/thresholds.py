@@ -1,5 +1,6 @@
 """Thresholds: the alert rules and where they stand, and the channels that messages go to."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Literal
 
@@ -16,7 +17,8 @@ from analytics.alert_store import (
     update_rule,
 )
 from analytics.exceptions import AnalyticsError
-from analytics.pages.chrome import store
+from analytics.names import Names
+from analytics.pages.chrome import known_names, store
 from analytics.pages.rule_form import close_form, rule_form
 from analytics.rules import SIGNALS, AlertRule, Channel, ChannelDraft, RuleDraft, missing_for
 from analytics.wording import explained_in_a_form
@@ -73,18 +75,19 @@ def _rules() -> None:
         st.rerun()
     if not views:
         st.caption("No rule yet. A rule watches a count or a rate and tells people when it crosses a threshold.")
+    names = known_names()
     for view in views:
-        _row(view)
+        _row(view, names)
 
 
-def _row(view: RuleView) -> None:
+def _row(view: RuleView, names: Names) -> None:
     rule = view.rule
     label, colour = _STATES[view.state if rule.enabled else "off"]
     with st.container(border=True, key=f"rule_{rule.id}"):
         about, value, actions = st.columns([3, 1.1, 2.1], vertical_alignment="center")
         with about, st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"about_{rule.id}"):
             st.badge(label, color=colour)
-            st.html(f'<b>{escape(rule.name)}</b><br><span class="mh-dim">{escape(_in_words(rule))}</span>')
+            st.html(f'<b>{escape(rule.name)}</b><br><span class="mh-dim">{escape(_in_words(rule, names))}</span>')
         if view.value is not None and rule.enabled and view.state != "ok":
             value.html(f'<b>{view.value:,.4g}</b> <span class="mh-dim">{_UNITS[rule.signal]}</span>')
         with actions, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
@@ -95,10 +98,11 @@ def _row(view: RuleView) -> None:
                 st.button("Delete it", key=f"delete_{rule.id}", type="primary", on_click=_delete, args=(rule,))
 
 
-def _in_words(rule: AlertRule) -> str:
+def _in_words(rule: AlertRule, names: Names) -> str:
     unit = {"count": "", "rate_per_minute": " per minute", "error_rate_percent": " %"}[rule.signal]
+    called: dict[str, Callable[[object], str]] = {"workflow_id": names.workflow, "project_id": names.project}
     scope = "; ".join(
-        f"{name.replace('_', ' ')} {', '.join(map(str, values))}"
+        f"{name.removesuffix('_id').replace('_', ' ')} {', '.join(map(called.get(name, str), values))}"
         for name, values in rule.scope.filters().active().items()
     )
     lasting = f" for {rule.for_seconds} s" if rule.for_seconds else ""

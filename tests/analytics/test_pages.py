@@ -1,52 +1,20 @@
 """The pages on a real database, run by Streamlit's own test runner."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from analytics.alert_store import list_channels, list_rules
-from analytics.pages.chrome import store
 from ingest.database import Connection
 from ingest.keys import list_keys
-from ingest.settings import settings
 from jobs.tally import Tally
+from tests.analytics.opening import figures, opened, text_of
 from tests.seeding import insert_error, insert_many, insert_report
 
 PAGES = ("overview", "history", "thresholds", "connect")
 
 
-@pytest.fixture(autouse=True)
-def configured(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setenv("LAKE_URL", str(tmp_path / "lake"))
-    monkeypatch.setenv("MESHHOOK_ERRORS_SECRET_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-    settings.cache_clear()
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield
-    store().close()
-    st.cache_resource.clear()
-    settings.cache_clear()
-
-
-def opened(page: str, **parameters: str) -> AppTest:
-    test = AppTest.from_string(f"from analytics.pages import {page}\n{page}.page()", default_timeout=20)
-    for name, value in parameters.items():
-        test.query_params[name] = value
-    test.run()
-    assert not test.exception, test.exception
-    return test
-
-
-def text_of(test: AppTest) -> str:
-    html = [element.proto.body for element in test.get("html")]
-    return " ".join(
-        [*html, *(element.value for element in (*test.markdown, *test.caption, *test.subheader, *test.title))]
-    )
+pytestmark = pytest.mark.usefixtures("configured")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -57,6 +25,20 @@ def test_every_page_opens(connection: Connection, page: str, data: bool) -> None
         insert_report(connection, 100, 7)
         Tally(connection).tick()
     assert opened(page).title[0].value == page.capitalize()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_that_the_database_is_not_prepared(connection: Connection, page: str) -> None:
+    connection.execute("drop schema meshhook_errors cascade")
+    assert "meshhook-errors migrate" in opened(page).warning[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_while_the_newest_tables_are_missing(connection: Connection, page: str) -> None:
+    insert_error(connection)
+    connection.execute("drop table project_names, workflow_names, stuck_runs, meshhook_connection")
+    said = " ".join(warning.value for warning in opened(page).warning)
+    assert "meshhook-errors migrate" in said or page == "history"  # which has all that it shows
 
 
 def test_an_empty_dashboard_explains_how_to_send_the_first_error() -> None:
@@ -70,22 +52,21 @@ def test_the_overview_shows_counts_rate_groups_and_latest_errors(connection: Con
     insert_report(connection, 400, 10)
     Tally(connection).tick()
     page = opened("overview")
-    figures = {metric.label: metric.value for metric in page.metric}
-    assert figures["Errors in range"] == "140"
-    assert figures["Error rate"] == "2.50 %"
-    assert figures["Open alerts"] == "0"
+    shown = figures(page)
+    assert shown["Errors in range"] == "140"
+    assert shown["Error rate"] == "2.50 %"
+    assert shown["Open alerts"] == "0"
     assert "failure 3" in text_of(page)
 
 
 def test_an_unknown_rate_is_called_unknown(connection: Connection) -> None:
     insert_error(connection)
-    assert {metric.label: metric.value for metric in opened("overview").metric}["Error rate"] == "unknown"
+    assert figures(opened("overview"))["Error rate"] == "unknown"
 
 
 def test_the_address_carries_the_filters(connection: Connection) -> None:
     insert_many(connection, 90, over=timedelta(minutes=10))
-    figures = {metric.label: metric.value for metric in opened("overview", severity="high", range="15m").metric}
-    assert figures["Errors in range"] == "30"
+    assert figures(opened("overview", severity="high", range="15m"))["Errors in range"] == "30"
 
 
 def test_hostile_titles_are_shown_as_text(connection: Connection) -> None:
@@ -98,7 +79,7 @@ def test_hostile_titles_are_shown_as_text(connection: Connection) -> None:
 def test_a_link_with_what_cannot_occur_opens_all_the_same(connection: Connection) -> None:
     insert_many(connection, 9, over=timedelta(minutes=10))
     page = opened("overview", fingerprint="\0", error_type="a\0b", range="15m")
-    assert {metric.label: metric.value for metric in page.metric}["Errors in range"] == "9"
+    assert figures(page)["Errors in range"] == "9"
 
 
 def test_a_link_opens_one_error_whole(connection: Connection) -> None:

@@ -8,7 +8,9 @@ import psycopg
 
 from analytics.accounts import list_users
 from analytics.lake import DATASETS, list_parts
+from analytics.meshhook_state import MeshhookState, meshhook_state
 from ingest.database import FACTS, Connection, connect, migrations, partition_name, partitions
+from ingest.doors.meshhook.connection import CAPTURE_VERSION, Installed, installed
 from ingest.exceptions import StoreUnavailable
 from ingest.settings import Settings, environment_name
 from ingest.statements import load_statements
@@ -37,6 +39,7 @@ def examine(options: Settings) -> list[Finding]:
             if findings[-1].is_well:
                 findings += [_users(connection), _partitions(connection), _mirror(connection, options)]
                 findings += _components(connection)
+                findings.append(_meshhook(connection))
     except (StoreUnavailable, psycopg.Error) as error:
         findings.append(Finding("Postgres", False, str(error).strip().splitlines()[0]))
     return findings
@@ -119,3 +122,34 @@ def _components(connection: Connection) -> list[Finding]:
         ago = datetime.now(UTC) - seen[0]
         findings.append(Finding(component, ago <= _ALIVE, f"last seen {ago.total_seconds():.0f} s ago"))
     return findings
+
+
+def _meshhook(connection: Connection) -> Finding:
+    capture, state = installed(connection), meshhook_state(connection)
+    if capture.version is None and (state is None or not state.is_connected):
+        return Finding("MeshHook", True, "not connected")
+    wrong = _what_is_wrong(capture, state)
+    if wrong is not None:
+        return Finding("MeshHook", False, wrong)
+    assert state is not None
+    found = f", {state.misses} misses, all found again" if state.misses else ""
+    says = f"captured from {', '.join(capture.tables)} (version {capture.version}), {state.waiting} waiting{found}"
+    return Finding("MeshHook", True, says)
+
+
+def _what_is_wrong(capture: Installed, state: MeshhookState | None) -> str | None:
+    """The first thing that keeps failures of MeshHook from being captured."""
+    again = "run `meshhook-errors connect-meshhook` again"
+    if state is None or not state.is_connected or capture.version is None:
+        return f"half connected: {again}"
+    if capture.version != CAPTURE_VERSION:
+        return f"the capture's version is {capture.version}, {CAPTURE_VERSION} is needed: {again}"
+    if not capture.tables:
+        return "MeshHook's tables are gone: run `meshhook-errors disconnect-meshhook`"
+    if capture.lacking:
+        return f"the triggers on {', '.join(capture.lacking)} are missing or switched off: {again}"
+    if state.is_behind(datetime.now(UTC), _ALIVE):
+        return "its event log isn't read: start `jobs`, and see their log"
+    if state.lost:
+        return f"{state.misses} failures were missed by the triggers, {state.recovered} of them found: then {again}"
+    return None

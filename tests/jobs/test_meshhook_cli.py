@@ -2,6 +2,7 @@
 
 from ingest.database import Connection, connect
 from ingest.doors.meshhook.connection import installed
+from ingest.doors.meshhook.intake import Intake
 from jobs.demo.tables import create_tables
 from tests.ingest.doors.meshhook.conftest import Stored, Worker
 from tests.jobs.test_cli import command, said
@@ -38,3 +39,32 @@ def test_what_cant_be_done_is_said_in_a_sentence(database_url: str) -> None:
     assert "none of MeshHook's tables" in said(command("connect-meshhook", DATABASE_URL=database_url))
     assert "30d" in said(command("connect-meshhook", "--backfill", "a month", DATABASE_URL=database_url))
     assert "--stuck-after" in said(command("connect-meshhook", "--stuck-after", "0m", DATABASE_URL=database_url))
+
+
+def test_doctor_says_what_is_installed_and_what_is_wrong(connection: Connection, database_url: str) -> None:
+    def finding() -> str:
+        lines = command("doctor", DATABASE_URL=database_url).stdout.splitlines()
+        return next(line for line in lines if "MeshHook" in line)
+
+    assert finding() == "✓ MeshHook     not connected"
+    with connect(database_url, "worker") as tables:
+        create_tables(tables)
+        command("connect-meshhook", DATABASE_URL=database_url)
+        intake = Intake(connection)
+        intake.tick()
+        assert "✓" in finding()
+        assert "workflow_runs, job_tracking, workflow_events (version 1), 0 waiting" in finding()
+
+        tables.execute("alter table public.workflow_runs disable trigger meshhook_errors_capture")
+        assert "✗ MeshHook     the triggers on workflow_runs are missing or switched off" in finding()
+        command("connect-meshhook", DATABASE_URL=database_url)
+        connection.execute("select nextval('meshhook_misses')")
+        Intake(connection).tick()
+        assert "1 failures were missed by the triggers, 0 of them found" in finding()
+        command("connect-meshhook", DATABASE_URL=database_url)
+        connection.execute(
+            "update meshhook_connection set read_at = now() - interval '1h', connected_at = now() - interval '1d'"
+        )
+        assert "its event log isn't read" in finding()
+        tables.execute("drop table public.workflow_events, public.workflow_runs, public.job_tracking cascade")
+        assert "tables are gone" in finding()

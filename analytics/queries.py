@@ -37,6 +37,7 @@ _SQL = load_statements(__file__)
 _LAKE_SQL = load_statements(__file__.replace("queries.py", "lake_queries.py"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UTC = pl.Datetime("us", "UTC")
+_ONE_TRY = r" \((?:try \d+ of \d+|\d+ of \d+ tries(?:, again)?)\)$"  # a group is about all of them
 _MEASURES: dict[Dataset, tuple[str, ...]] = {"errors": ("errors",), "executions": ("finished", "failed")}
 
 
@@ -163,7 +164,7 @@ def top_groups(store: Store, start: datetime, end: datetime, filters: Filters, l
     return (
         groups.join(titles, on="fingerprint", how="left", suffix="_seen")
         .with_columns(
-            pl.coalesce("title", "fingerprint").alias("title"),
+            pl.coalesce(pl.col("title").str.replace(_ONE_TRY, ""), "fingerprint").alias("title"),
             # A bucket of the rollup knows its start only; the group itself knows the second.
             pl.when(pl.col("last_seen_seen").is_between("last_seen", pl.col("last_seen") + timedelta(seconds=10)))
             .then("last_seen_seen")

@@ -56,7 +56,7 @@ _LOOK = """<style>
 .mh-facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.88rem;
   margin: 0 !important; padding: 0 !important; }
 .mh-facts dt { opacity: 0.65; } .mh-facts dd { margin: 0; overflow-wrap: anywhere; }
-.st-key-in_the_url { display: none; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-in_the_url) { display: none; }
 .mh-facts a { color: var(--mh-accent); } .mh-facts small { display: block; opacity: 0.65; font-size: 0.92em; }
 .mh-fits { container-type: inline-size; }
 @container (max-width: 620px) { .mh-table .mh-roomy { display: none; } }

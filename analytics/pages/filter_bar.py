@@ -77,9 +77,13 @@ def _linked_ids(key: str) -> list[str]:
 
 def _choose_named(label: str, key: str, ids: Iterable[str], chosen: list[str], name_of: Callable[[str], str]) -> None:
     """Offer the ids by name. A choice goes into the URL's control, and comes back with the next run."""
-    shown = f"named_{key}"
-    if st.session_state.get(shown) != chosen:
+    shown, told = f"named_{key}", f"told_{key}"
+    labels = {one: name_of(one) for one in chosen}
+    before: dict[str, str] = st.session_state.get(told, {})
+    # A browser knows what is chosen by its labels: those that changed have to be told anew.
+    if st.session_state.get(shown) != chosen or any(before.get(one, text) != text for one, text in labels.items()):
         st.session_state[shown] = chosen
+    st.session_state[told] = labels
     st.multiselect(
         label,
         by_name(ids, name_of),

@@ -15,7 +15,8 @@ _SQL = load_statements(__file__)
 
 @dataclass(frozen=True, slots=True)
 class StuckRun:
-    """A run that stands still `since` then; `moved_at` says when it went on. Its error is `error_id`."""
+    """A run that stands still `since` then; `moved_at` says when it went on. Its error is `error_id`. It is the newest
+    of `alike`, which stopped at the same node of the same workflow for the same reason."""
 
     error_id: str
     run_id: str
@@ -26,6 +27,7 @@ class StuckRun:
     since: datetime
     noticed_at: datetime
     moved_at: datetime | None
+    alike: int
 
     def lasts(self, now: datetime) -> timedelta:
         """How long it has stood still, or did so until it moved."""
@@ -34,13 +36,13 @@ class StuckRun:
 
 @dataclass(frozen=True, slots=True)
 class StuckRuns:
-    """How many stand still, and the newest of them, followed by those that moved again."""
+    """How many runs stand still, and the newest of each kind, followed by those that moved again."""
 
     still: int = 0
     runs: tuple[StuckRun, ...] = ()
 
 
-def stuck_runs(connection: Connection, now: datetime, filters: Filters, limit: int = 8) -> StuckRuns:
+def stuck_runs(connection: Connection, now: datetime, filters: Filters, limit: int = 6) -> StuckRuns:
     """Runs noticed within a day that stand still, and those that moved again within an hour.
 
     They know workflow and project alone: filters on other columns leave them as they are.

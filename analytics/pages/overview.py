@@ -102,7 +102,7 @@ def _stuck(filters: Filters, now: datetime) -> None:
     if not found.still:
         return
     st.subheader(f"Stuck runs · {found.still:,}", anchor=False)
-    shown = sum(run.moved_at is None for run in found.runs)
+    shown = sum(run.alike for run in found.runs if run.moved_at is None)
     note = f'<div class="mh-live mh-below">The newest {shown} are shown.</div>' if shown < found.still else ""
     st.html(f'<div class="mh-below">{stuck_table(found.runs, known_names(), now, zone())}{note}</div>')
 

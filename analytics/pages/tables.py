@@ -63,6 +63,7 @@ def stuck_table(runs: Iterable[StuckRun], names: Names, now: datetime, zone: str
         about = escape(f"{names.about_workflow(run.workflow_id)} · run {run.run_id}" if run.workflow_id else run.run_id)
         how_long = in_words(run.lasts(now))
         told = f"for {how_long}" if run.moved_at is None else f"moved again after {how_long}"
+        told = told if run.alike == 1 else f"{run.alike:,} runs, the newest {told}"
         since = f"since {run.since.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
         node = escape(run.node or "-")
         reason = _REASONS.get(run.reason, escape(run.reason))
@@ -71,7 +72,7 @@ def stuck_table(runs: Iterable[StuckRun], names: Names, now: datetime, zone: str
             f'<td title="{about}"><a href="{_event_link(run.error_id)}" target="_self">{label}</a></td>'
             f'<td title="{node}">{node}</td><td title="{reason}">{reason}</td><td title="{since}">{told}</td></tr>'
         )
-    head = '<tr><th>Workflow</th><th>Node</th><th class="mh-why">Why</th><th style="width:11rem">Stuck</th></tr>'
+    head = '<tr><th>Workflow</th><th>Node</th><th class="mh-why">Why</th><th style="width:15rem">Stuck</th></tr>'
     return f'<div class="mh-fits"><table class="mh-table">{head}{"".join(rows)}</table></div>'
 
 

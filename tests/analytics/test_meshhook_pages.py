@@ -71,9 +71,9 @@ def test_of_many_stuck_runs_the_newest_are_shown(connection: Connection) -> None
     page = opened("overview")
     assert "Stuck runs · 10" in [heading.value for heading in page.subheader]
     rows = stuck_rows(text_of(page))
-    assert len(rows) == 8
+    assert len(rows) == 6
     assert "node-0" in rows[0]
-    assert "The newest 8 are shown." in text_of(page)
+    assert "The newest 6 are shown." in text_of(page)
 
 
 def test_the_filters_narrow_stuck_runs(connection: Connection) -> None:

@@ -13,7 +13,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def test_runs_that_stand_still_come_newest_first_and_those_that_moved_after_them(connection: Connection) -> None:
-    older = note_stuck(connection, since=3 * HOUR)
+    older = note_stuck(connection, since=3 * HOUR, node="another")
     moved = note_stuck(connection, since=20 * MINUTE, moved=8 * MINUTE)
     newer = note_stuck(connection, since=4 * HOUR, noticed=HOUR)
     found = stuck_runs(connection, now(), Filters())
@@ -30,11 +30,26 @@ def test_what_was_noticed_yesterday_or_moved_long_ago_is_over(connection: Connec
 
 def test_all_are_counted_and_some_are_shown(connection: Connection) -> None:
     for age in range(11):
-        note_stuck(connection, since=(age + 1) * MINUTE)
+        note_stuck(connection, since=(age + 1) * MINUTE, node=f"node-{age}")
     note_stuck(connection, moved=MINUTE)
     found = stuck_runs(connection, now(), Filters(), 8)
     assert (found.still, len(found.runs)) == (11, 8)
     assert all(run.moved_at is None for run in found.runs)
+
+
+def test_alike_ones_are_one_row_with_the_newest(connection: Connection) -> None:
+    newest = note_stuck(connection, since=MINUTE, node="mail")
+    note_stuck(connection, since=2 * MINUTE, node="mail")
+    note_stuck(connection, since=3 * MINUTE, node="charge")
+    note_stuck(connection, since=4 * MINUTE, node="mail", moved=MINUTE)
+    found = stuck_runs(connection, now(), Filters())
+    assert [(run.node, run.alike, run.moved_at is None) for run in found.runs] == [
+        ("mail", 2, True),
+        ("charge", 1, True),
+        ("mail", 1, False),
+    ]
+    assert found.runs[0].error_id == str(newest)
+    assert found.still == 3
 
 
 def test_it_lasts_until_the_run_moves(connection: Connection) -> None:

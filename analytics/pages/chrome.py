@@ -57,6 +57,7 @@ _LOOK = """<style>
   margin: 0 !important; padding: 0 !important; }
 .mh-facts dt { opacity: 0.65; } .mh-facts dd { margin: 0; overflow-wrap: anywhere; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-in_the_url) { display: none; }
+[data-testid="stCaptionContainer"] code, [data-testid="stAlert"] code { font-size: 0.92em !important; }
 .mh-facts a { color: var(--mh-accent); } .mh-facts small { display: block; opacity: 0.65; font-size: 0.92em; }
 .mh-fits { container-type: inline-size; }
 @container (max-width: 620px) { .mh-table .mh-roomy { display: none; } }

@@ -55,25 +55,34 @@ def events_table(events: Sequence[dict[str, Any]], zone: str, names: Names) -> s
     return f'<div class="mh-fits"><table class="mh-table">{head}{"".join(rows)}</table></div>'
 
 
-def stuck_table(runs: Iterable[StuckRun], names: Names, now: datetime, zone: str) -> str:
-    """Runs that stand still, each a link to its error; those that moved again dimmed."""
+def stuck_table(runs: Sequence[StuckRun], names: Names, now: datetime, zone: str) -> str:
+    """Runs that stand still, alike ones as a row with their number, each a link to its error; moved ones dimmed."""
+    has_alike = any(run.alike > 1 for run in runs)
     rows = []
     for run in runs:
         label = escape("A run" if run.workflow_id is None else names.workflow(run.workflow_id))
         about = escape(f"{names.about_workflow(run.workflow_id)} · run {run.run_id}" if run.workflow_id else run.run_id)
-        how_long = in_words(run.lasts(now))
-        told = f"for {how_long}" if run.moved_at is None else f"moved again after {how_long}"
-        told = told if run.alike == 1 else f"{run.alike:,} runs, the newest {told}"
         since = f"since {run.since.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
         node = escape(run.node or "-")
         reason = _REASONS.get(run.reason, escape(run.reason))
+        number = f'<td class="num">{run.alike:,}</td>' if has_alike else ""
         rows.append(
             f'<tr class="{"" if run.moved_at is None else "mh-dim"}">'
             f'<td title="{about}"><a href="{_event_link(run.error_id)}" target="_self">{label}</a></td>'
-            f'<td title="{node}">{node}</td><td title="{reason}">{reason}</td><td title="{since}">{told}</td></tr>'
+            f'<td title="{node}">{node}</td><td title="{reason}">{reason}</td>{number}'
+            f'<td title="{since}">{_how_long(run, now)}</td></tr>'
         )
-    head = '<tr><th>Workflow</th><th>Node</th><th class="mh-why">Why</th><th style="width:15rem">Stuck</th></tr>'
+    head = '<tr><th>Workflow</th><th>Node</th><th class="mh-why">Why</th>'
+    head += '<th class="num" style="width:3.6rem">Runs</th>' if has_alike else ""
+    head += '<th style="width:12rem">Stuck</th></tr>'
     return f'<div class="mh-fits"><table class="mh-table">{head}{"".join(rows)}</table></div>'
+
+
+def _how_long(run: StuckRun, now: datetime) -> str:
+    lasted = in_words(run.lasts(now))
+    if run.alike > 1:
+        return f"newest for {lasted}" if run.moved_at is None else f"newest moved after {lasted}"
+    return f"for {lasted}" if run.moved_at is None else f"moved again after {lasted}"
 
 
 def workflow_cell(workflow_id: str | None, names: Names, classes: str) -> str:

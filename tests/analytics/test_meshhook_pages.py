@@ -55,6 +55,7 @@ def test_a_run_that_moved_again_is_dimmed(connection: Connection) -> None:
     assert moved.startswith('<tr class="mh-dim">')
     assert ">moved again after 12 min<" in moved
     assert "Stuck runs · 1" in [heading.value for heading in page.subheader]
+    assert ">Runs</th>" not in text_of(page)  # each is the only one of its kind
 
 
 def test_without_a_run_that_stands_still_there_is_no_section(connection: Connection) -> None:
@@ -74,6 +75,21 @@ def test_of_many_stuck_runs_the_newest_are_shown(connection: Connection) -> None
     assert len(rows) == 6
     assert "node-0" in rows[0]
     assert "The newest 6 are shown." in text_of(page)
+
+
+def test_runs_that_are_alike_are_a_row_and_counted(connection: Connection) -> None:
+    for age in (15, 14, 16):
+        note_stuck(connection, since=age * MINUTE)
+    assert ">Runs</th>" in text_of(opened("overview"))
+    (row,) = stuck_rows(text_of(opened("overview")))
+    assert '<td class="num">3</td>' in row
+    assert ">newest for 14 min<" in row
+    connection.execute("update stuck_runs set moved_at = since + interval '12 minutes'")
+    note_stuck(connection, node="another")
+    another, moved = stuck_rows(text_of(opened("overview")))
+    assert '<td class="num">1</td>' in another
+    assert ">for 14 min<" in another
+    assert ">newest moved after 12 min<" in moved
 
 
 def test_the_filters_narrow_stuck_runs(connection: Connection) -> None:

@@ -26,9 +26,9 @@ begin
             'event_id', new.id,
             'run_id', new.run_id,
             'ts', new.ts,
-            'node', case when pg_catalog.jsonb_typeof(new.payload -> 'node') = 'string'
-                then new.payload ->> 'node' else new.payload #>> '{node,id}' end,
-            'node_type', new.payload #>> '{node,type}',
+            'node', pg_catalog.left(case when pg_catalog.jsonb_typeof(new.payload -> 'node') = 'string'
+                then new.payload ->> 'node' else new.payload #>> '{node,id}' end, 200),
+            'node_type', pg_catalog.left(new.payload #>> '{node,type}', 200),
             'attempt', new.payload -> 'attempt',
             'max_attempts', new.payload -> 'max_attempts',
             'error', pg_catalog.left(new.payload ->> 'error', 65536)

@@ -7,7 +7,7 @@ ended.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ingest.database import Connection
@@ -18,6 +18,7 @@ _SQL = load_statements(__file__.replace("event_log.py", "intake.py"))
 # An id is drawn a moment before its transaction gets a number of its own: a gap stays for at least that long.
 _LEAST_AGE = timedelta(seconds=30)
 _LAST_ID = 2**63 - 1
+_FIRST_MOMENT, _LAST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,16 @@ def _without(gaps: Sequence[Gap], ids: Iterable[int]) -> list[Gap]:
 def _event(row: Sequence[Any]) -> Event:
     event_id, run_id, at, kind, node, node_type, attempt, most, error = row
     return Event(event_id, run_id, at, kind, node, node_type, whole(attempt), whole(most), error)
+
+
+def moment(text: str) -> datetime:
+    """A time as Postgres writes it into JSON, within the bounds that the statements set to times of MeshHook's. Raises
+    ValueError and TypeError for what is none."""
+    if text == "-infinity" or text.endswith(" BC"):
+        return _FIRST_MOMENT
+    if text == "infinity" or text.partition("-")[0] >= "9000" or len(text.partition("-")[0]) > 4:
+        return _LAST_MOMENT
+    return max(datetime.fromisoformat(text), _FIRST_MOMENT).astimezone(UTC)
 
 
 def whole(value: Any) -> int | None:

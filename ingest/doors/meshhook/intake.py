@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from ingest.database import Connection
-from ingest.doors.meshhook.event_log import Gap, read_on, whole
+from ingest.doors.meshhook.event_log import Gap, moment, read_on, whole
 from ingest.doors.meshhook.failures import (
     NOWHERE,
     Place,
@@ -112,6 +112,7 @@ class Intake:
         self._connection = connection
         self._rows = rows
         self._moved_at = float("-inf")
+        self._nameless: set[UUID | None] = set()  # workflows that were looked for in vain
 
     def tick(self, until: int | None = None) -> Taken | None:
         """Take in what is there, up to the event `until` if given; None where no MeshHook is connected."""
@@ -224,13 +225,14 @@ class Intake:
 
     def places(self, run_ids: Iterable[Any], position: Position) -> dict[UUID, Place]:
         """Where these runs belong."""
-        wanted = list({UUID(str(run_id)) for run_id in run_ids if run_id is not None})
+        wanted = list({run_id for run_id in map(_uuid, run_ids) if run_id is not None})
         if not wanted or not position.has_runs:
             return {}
         rows = self._connection.execute(_SQL["places"], {"runs": wanted}).fetchall()
-        if any(row[4] is None for row in rows):  # a workflow that has just been made
+        if {row[2] for row in rows if row[4] is None} - self._nameless:  # a workflow that has just been made
             refresh_names(self._connection)
             rows = self._connection.execute(_SQL["places"], {"runs": wanted}).fetchall()
+            self._nameless = {row[2] for row in rows if row[4] is None}
         return {row[0]: Place(row[1], row[2], row[4], row[5], row[3]) for row in rows}
 
     def write(self, batch: Batch) -> None:
@@ -256,7 +258,7 @@ def _failed_event(record: JsonObject) -> Event | JsonObject:
         return Event(
             int(record["event_id"]),
             UUID(record["run_id"]),
-            datetime.fromisoformat(record["ts"]).astimezone(UTC),
+            moment(record["ts"]),
             "step_failed",
             record["node"],
             record["node_type"],
@@ -268,10 +270,22 @@ def _failed_event(record: JsonObject) -> Event | JsonObject:
         return _unreadable(record)
 
 
+def _uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None
+
+
+def _place_of(run_id: Any, places: dict[UUID, Place]) -> Place:
+    known = _uuid(run_id)
+    return NOWHERE if known is None else places.get(known, NOWHERE)
+
+
 def _dead_letter(record: JsonObject, places: dict[UUID, Place]) -> JsonObject:
     try:
-        at = datetime.fromisoformat(record["at"]).astimezone(UTC)
-        return dead_letter(record, at, places.get(UUID(str(record["run_id"])), NOWHERE))
+        at = moment(record["at"])
+        return dead_letter(record, at, _place_of(record["run_id"], places))
     except (KeyError, ValueError, TypeError):
         return _unreadable(record)
 
@@ -279,11 +293,11 @@ def _dead_letter(record: JsonObject, places: dict[UUID, Place]) -> JsonObject:
 def _end_run(batch: Batch, record: JsonObject, places: dict[UUID, Place]) -> None:
     """A run's status was set to failed or canceled."""
     run_id = UUID(record["run_id"])
-    ended_at = datetime.fromisoformat(record["ended_at"]).astimezone(UTC)
+    ended_at = moment(record["ended_at"])
     run = batch.runs.get(run_id)
     if run is None:
         place = places.get(run_id, NOWHERE)
-        started_at = datetime.fromisoformat(record["started_at"]).astimezone(UTC)
+        started_at = moment(record["started_at"] or record["ended_at"])
         run = batch.runs[run_id] = Run(run_id, started_at, started_at, place.project_id, place.workflow_id)
     run.has_moved = True
     end_run(batch, run, places.get(run_id, NOWHERE), record["status"], ended_at)

@@ -1,6 +1,6 @@
 -- gone_quiet: open runs whose last try failed a while ago, and nothing has followed, also not in what is being backfilled
 select {columns} from meshhook_runs
-where outcome is null and exhausted is not null and (exhausted ->> 'at')::timestamptz < %(before)s
+where outcome is null and exhausted is not null and least((exhausted ->> 'at')::timestamptz, last_event_at) < %(before)s
     and (looked_at is null or looked_at < %(before)s)
     and exists (
         select from meshhook_connection c
@@ -22,7 +22,9 @@ order by looked_at nulls first limit %(rows)s for update;
 update meshhook_runs set looked_at = %(now)s where run_id = any(%(runs)s);
 
 -- statuses: what MeshHook says of these runs
-select id, status, finished_at from public.workflow_runs where id = any(%(runs)s);
+select id, status,
+    case when finished_at is not null then least(greatest(finished_at, '2000-01-01 00:00Z'), '9000-01-01 00:00Z') end
+from public.workflow_runs where id = any(%(runs)s);
 
 -- forget_deleted: runs that MeshHook has deleted will never end
 delete from meshhook_runs where run_id = any(%(runs)s);
@@ -47,7 +49,7 @@ where table_schema = 'public' and table_name = 'job_tracking'
 select extract(epoch from percentile_cont(0.99) within group (order by lasted))::float8
 from (
     select finished_at - started_at as lasted from public.workflow_runs
-    where workflow_id = %(workflow)s and project_id = %(project)s and finished_at is not null and status = 'succeeded'
+    where workflow_id = %(workflow)s and project_id = %(project)s and isfinite(finished_at) and isfinite(started_at) and status = 'succeeded'
     order by started_at desc limit 1000
 ) finished;
 

@@ -24,12 +24,14 @@ Connection = psycopg.Connection[TupleRow]
 
 
 def connection_options(application: str) -> dict[str, Any]:
-    """What every connection of ours sets: schema, UTC, the form in which times and text are read, a name to recognise
+    """What every connection of ours sets: schema, UTC, the form in which times and text are read, that each
+    statement sees what has committed, a name to recognise
     it by, and keep-alives from both ends: a vanished server is noticed, and a vanished leader's lock becomes free."""
     session = {
         "search_path": SCHEMA,
         "timezone": "UTC",
         "datestyle": "ISO",
+        "default_transaction_isolation": r"read\ committed",
         "tcp_keepalives_idle": 10,
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,

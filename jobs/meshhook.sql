@@ -1,5 +1,5 @@
 -- inbox_bytes: the size of the inbox on disk
-select pg_relation_size('meshhook_inbox');
+select pg_table_size('meshhook_inbox');
 
 -- tidy_inbox: give space back that nothing is in
 vacuum meshhook_inbox;

@@ -1,8 +1,12 @@
--- functions: what MeshHook's statements call when something fails; they never raise, and wait for nothing
+-- functions: what MeshHook's statements call when something fails; they never raise, and wait 10 ms
+-- for a lock, once in a transaction
 create or replace function meshhook_errors.meshhook_put(what text, raw jsonb) returns void
 language plpgsql set search_path = '' set lock_timeout = '10ms' as $capture$
 begin
-    if pg_catalog.pg_relation_size('meshhook_errors.meshhook_inbox') > {most_bytes} then
+    if pg_catalog.current_setting('meshhook_errors.gave_up', true) = '55P03' then
+        raise lock_not_available using message = 'the inbox was locked a moment ago';
+    end if;
+    if pg_catalog.pg_table_size('meshhook_errors.meshhook_inbox') > {most_bytes} then
         raise exception 'the inbox is full';
     end if;
     insert into meshhook_errors.meshhook_inbox (kind, record) values (what, raw);
@@ -12,9 +16,12 @@ revoke execute on function meshhook_errors.meshhook_put(text, jsonb) from public
 create or replace function meshhook_errors.meshhook_missed() returns void
 language plpgsql set search_path = '' set lock_timeout = '10ms' as $capture$
 begin
+    if pg_catalog.current_setting('meshhook_errors.gave_up_counting', true) = '55P03' then
+        return;
+    end if;
     perform pg_catalog.nextval('meshhook_errors.meshhook_misses');
 exception when others then
-    null;
+    perform pg_catalog.set_config('meshhook_errors.gave_up_counting', sqlstate, true);
 end $capture$;
 revoke execute on function meshhook_errors.meshhook_missed() from public;
 
@@ -34,6 +41,7 @@ begin
             'error', pg_catalog.left(new.payload ->> 'error', 65536)
         ));
     exception when others then
+        perform pg_catalog.set_config('meshhook_errors.gave_up', sqlstate, true);
         perform meshhook_errors.meshhook_missed();
     end;
     return null;
@@ -55,6 +63,7 @@ begin
             'ended_at', coalesce(new.finished_at, pg_catalog.now())
         ));
     exception when others then
+        perform pg_catalog.set_config('meshhook_errors.gave_up', sqlstate, true);
         perform meshhook_errors.meshhook_missed();
     end;
     return null;
@@ -81,6 +90,7 @@ begin
             'stack', pg_catalog.left(job ->> 'error_stack', 65536)
         ));
     exception when others then
+        perform pg_catalog.set_config('meshhook_errors.gave_up', sqlstate, true);
         perform meshhook_errors.meshhook_missed();
     end;
     return null;

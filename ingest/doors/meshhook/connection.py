@@ -5,8 +5,8 @@ MeshHook never waits behind us for longer.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,6 +35,7 @@ _TRIGGERS = {
 }
 _LOCK_TRIES = 60
 _PAUSE_SECONDS = 0.5
+_ALONE = 0x6D65_7368_0006
 
 Say = Callable[[str], None]
 
@@ -118,6 +119,22 @@ def connect(
 ) -> Installed:
     """Install what is missing or older. Safe to repeat, also on a busy database. Raises CannotConnect, with nothing
     left behind that wasn't there before."""
+    with _alone(connection):
+        return _connect(connection, limits, say, most_inbox_bytes)
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Two at once would trip over each other's functions, or take away what the other one has just put there."""
+    connection.execute(_SQL["alone"], {"key": _ALONE})
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute(_SQL["alone_no_more"], {"key": _ALONE})
+
+
+def _connect(connection: Connection, limits: Limits, say: Say, most_inbox_bytes: int) -> Installed:
     tables = _checked(connection)
     before = installed(connection)
     if before.version != CAPTURE_VERSION or most_inbox_bytes != MOST_INBOX_BYTES:
@@ -177,14 +194,14 @@ def _number(connection: Connection, statement: str) -> int:
 
 
 def _patiently(connection: Connection, table: str, say: Say, work: Callable[[], object]) -> None:
-    """Do `work` in a transaction that waits for no lock longer than a second; give way and try again. Raises
-    CannotConnect when the locks are never to be had."""
+    """Do `work` in a transaction of which no statement waits longer than a second for its locks, all partitions
+    together; give way and try again. Raises CannotConnect when the locks are never to be had."""
     for attempt in range(_LOCK_TRIES):
         try:
             with connection.transaction():
-                connection.execute("set local lock_timeout = '1s'")
+                connection.execute("set local lock_timeout = '1s'; set local statement_timeout = '1s'")
                 work()
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected):
             if attempt == 0:
                 say(f"public.{table} is busy: waiting for a moment without a long transaction …")
             time.sleep(_PAUSE_SECONDS)
@@ -213,6 +230,11 @@ def disconnect(
 ) -> bool:
     """Take triggers and functions away. `finish` is called with the newest event's id when nothing more is captured.
     Answers whether there was anything to take away. Raises CannotConnect."""
+    with _alone(connection):
+        return _disconnect(connection, say, finish)
+
+
+def _disconnect(connection: Connection, say: Say, finish: Callable[[int], None]) -> bool:
     was_there = installed(connection).version is not None
     newest = 0
 

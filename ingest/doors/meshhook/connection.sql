@@ -13,6 +13,12 @@ where n.nspname = 'public' and t.tgname like 'meshhook\_errors\_capture%%' and t
 -- installed_version: the version of the capture's functions, nothing where there are none
 select obj_description(to_regprocedure('meshhook_errors.meshhook_step_failed()'), 'pg_proc');
 
+-- alone: one process at a time connects or disconnects
+select pg_advisory_lock(%(key)s);
+
+-- alone_no_more: the next one
+select pg_advisory_unlock(%(key)s);
+
 -- in_recovery: whether this server only follows another one
 select pg_is_in_recovery();
 

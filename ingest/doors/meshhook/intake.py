@@ -4,9 +4,9 @@ all in one transaction. Whatever ends it in between, the next one does the same 
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +36,7 @@ from ingest.uuid7 import uuid7
 
 MOST_ROWS = 2_000
 BUCKET_SECONDS = 10
+ENDED_KEPT = timedelta(hours=1)  # how long a run that has ended well is remembered
 _SIGN_OF_LIFE_SECONDS = 5.0  # how often an idle reader writes that it has looked
 _ALONE = 0x6D65_7368_0005
 _SQL = load_statements(__file__)
@@ -141,14 +142,16 @@ class Intake:
         told = {event.id for event in failed if isinstance(event, Event)}
         missed = self.missing([event for event in events if event.type == "step_failed" and event.id not in told])
 
-        batch = self.batch(position, events, [UUID(row[2]["run_id"]) for row in inbox if row[1] == "run_ended"])
+        ended = {UUID(record["run_id"]) for _, kind, record in inbox if kind == "run_ended"}
+        batch = self.batch(position, events, ended)
         self.follow(batch, events, position)
         self.tell(batch, [event for event in failed if isinstance(event, Event)] + missed, position)
         batch.errors += [event for event in failed if not isinstance(event, Event)]
         places = self.places([record["run_id"] for _, kind, record in inbox if kind != "step_failed"], position)
+        counted = self._counted(ended - batch.runs.keys(), places, position)
         for _, kind, record in inbox:
             if kind == "run_ended":
-                _end_run(batch, record, places)
+                _end_run(batch, record, places, counted)
             elif kind == "dead_letter":
                 batch.errors.append(_dead_letter(record, places))
         self.write(batch)
@@ -190,13 +193,26 @@ class Intake:
         """Let the runs follow their events."""
         strangers = {event.run_id for event in events} - batch.runs.keys()
         places = self.places(strangers, position)
+        counted = self._counted(strangers, places, position, {event.id for event in events})
         for event in events:
             run = batch.runs.get(event.run_id)
             if run is None:
                 place = places.get(event.run_id, NOWHERE)
                 run = Run(event.run_id, place.started_at or event.at, event.at, place.project_id, place.workflow_id)
+                run.outcome = "succeeded" if event.run_id in counted else None
                 batch.runs[event.run_id] = run
             batch.trials += [(run, trial) for trial in run.take(event, position.max_attempts)]
+
+    def _counted(
+        self, strangers: Iterable[UUID], places: Mapping[UUID, Place], position: Position, now_read: Container[int] = ()
+    ) -> set[UUID]:
+        """Runs that were counted as succeeded, and forgotten. Only one that was started long ago can be."""
+        long_ago = position.now - ENDED_KEPT
+        old = [run for run in strangers if (places.get(run, NOWHERE).started_at or long_ago) <= long_ago]
+        if not old or not position.has_events:
+            return set()
+        rows = self._connection.execute(_SQL["completed"], {"runs": old})
+        return {run_id for run_id, event_id in rows if event_id not in now_read}
 
     def tell(self, batch: Batch, failed: Sequence[Event], position: Position) -> None:
         """Make errors of failed tries."""
@@ -290,7 +306,7 @@ def _dead_letter(record: JsonObject, places: dict[UUID, Place]) -> JsonObject:
         return _unreadable(record)
 
 
-def _end_run(batch: Batch, record: JsonObject, places: dict[UUID, Place]) -> None:
+def _end_run(batch: Batch, record: JsonObject, places: dict[UUID, Place], counted: Container[UUID]) -> None:
     """A run's status was set to failed or canceled."""
     run_id = UUID(record["run_id"])
     ended_at = moment(record["ended_at"])
@@ -299,6 +315,7 @@ def _end_run(batch: Batch, record: JsonObject, places: dict[UUID, Place]) -> Non
         place = places.get(run_id, NOWHERE)
         started_at = moment(record["started_at"] or record["ended_at"])
         run = batch.runs[run_id] = Run(run_id, started_at, started_at, place.project_id, place.workflow_id)
+        run.outcome = "succeeded" if run_id in counted else None
     run.has_moved = True
     end_run(batch, run, places.get(run_id, NOWHERE), record["status"], ended_at)
 

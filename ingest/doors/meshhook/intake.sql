@@ -62,6 +62,10 @@ select r.id, r.project_id, r.workflow_id,
 from public.workflow_runs r left join workflow_names n on n.workflow_id = r.workflow_id
 where r.id = any(%(runs)s);
 
+-- completed: ends of these runs that were read before, though their states may have been forgotten
+select run_id, id from public.workflow_events, meshhook_connection
+where run_id = any(%(runs)s) and type = 'run_completed' and (id > first_id and id < next_id or covered @> id);
+
 -- load_runs: what is known of these runs
 select {columns} from meshhook_runs where run_id = any(%(runs)s);
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ingest.database import Connection
 from ingest.doors.meshhook.failures import NOWHERE, Place, failed_run, stuck_run
-from ingest.doors.meshhook.intake import Batch, Intake, Position, end_run
+from ingest.doors.meshhook.intake import ENDED_KEPT, Batch, Intake, Position, end_run
 from ingest.doors.meshhook.run_states import COLUMNS, run_of
 from ingest.doors.meshhook.runs import Run
 from ingest.statements import load_statements
@@ -19,8 +19,8 @@ _LOOK_AGAIN = timedelta(seconds=30)
 _LOOK_AGAIN_AT_STUCK = timedelta(minutes=10)
 _TRIGGERED = ("failed", "canceled")
 _USUAL_FOR_SECONDS = 600.0  # how long a workflow's usual length is taken as known
-_ENDED_KEPT, _STUCK_KEPT = timedelta(hours=1), timedelta(days=90)
-_OPEN_KEPT = timedelta(days=30)  # failed ones, too: somebody may tidy up MeshHook's table much later
+_STUCK_KEPT = timedelta(days=90)
+_OPEN_KEPT = timedelta(days=30)  # failed and canceled ones, too: somebody may tidy up MeshHook's table much later
 
 
 class QuietRuns:
@@ -126,7 +126,7 @@ class QuietRuns:
             if position is None:
                 return
             now = position.now
-            self._connection.execute(_SQL["forget_ended"], {"before": now - _ENDED_KEPT})
+            self._connection.execute(_SQL["forget_ended"], {"before": now - ENDED_KEPT})
             self._connection.execute(_SQL["forget_old"], {"before": now - _OPEN_KEPT})
             self._connection.execute(_SQL["forget_stuck"], {"before": now - _STUCK_KEPT})
 

@@ -58,11 +58,11 @@ insert into stuck_runs (error_id, run_id, project_id, workflow_id, reason, node,
 values (%(error_id)s, %(run_id)s, %(project_id)s, %(workflow_id)s, %(reason)s, %(node)s, %(since)s, %(noticed_at)s)
 on conflict do nothing;
 
--- forget_ended: nothing more is told of runs that have ended well
-delete from meshhook_runs where outcome in ('succeeded', 'canceled') and saved_at < %(before)s;
+-- forget_ended: runs that have ended well; should one be told of again, the event log still has its end
+delete from meshhook_runs where outcome = 'succeeded' and saved_at < %(before)s;
 
 -- forget_stuck: stuck runs that nobody will look for any more
 delete from stuck_runs where noticed_at < %(before)s;
 
--- forget_old: failed and open runs of which nothing was heard for so long that nothing more will be
+-- forget_old: other runs of which nothing was heard for so long that nothing more will be
 delete from meshhook_runs where last_event_at < %(before)s and saved_at < %(before)s;

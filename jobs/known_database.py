@@ -46,7 +46,11 @@ def known_database(application: str) -> Iterator["Connection"]:
     with connect(with_database().database_url.get_secret_value(), application) as connection:
         try:
             yield connection
-        except psycopg.errors.UndefinedTable:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             raise Unprepared from None
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise StartFailed(
+                f"Postgres refuses: {str(error).splitlines()[0]}. Use the role that `migrate` was run with."
+            ) from None
         except psycopg.OperationalError as error:
             raise StoreUnavailable(f"Postgres went away: {str(error).splitlines()[0]}. Try again.") from error

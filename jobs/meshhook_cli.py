@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ingest.database import Connection
 
 _SPAN = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,3})?)\s*(?P<unit>[smhd])")
+_MOST_SECONDS = 3653 * 86_400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -20,13 +21,16 @@ def connect_meshhook(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, show the statements, change nothing.")] = False,
     backfill: Annotated[str, typer.Option(help="Take in what happened before, too: 30d, 12h.")] = "",
     events_per_second: Annotated[int, typer.Option(help="The most that a backfill reads.", min=10)] = 5_000,
-    max_attempts: Annotated[int | None, typer.Option(help="How often a step is tried (5).", min=1)] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option(help="How often a step is tried (5).", min=1, max=1_000_000)
+    ] = None,
     failed_after: Annotated[
         str, typer.Option(help="A run has failed when nothing follows its last try for so long (10s).")
     ] = "",
     stuck_after: Annotated[str, typer.Option(help="A run is stuck at the earliest after so long (10m).")] = "",
     stuck_factor: Annotated[
-        float | None, typer.Option(help="… and after so many times what its workflow usually takes (5).", min=1)
+        float | None,
+        typer.Option(help="… and after so many times what its workflow usually takes (5).", min=1, max=1_000),
     ] = None,
 ) -> None:
     """Take failures and trials in from MeshHook's own tables, in this database. Safe to repeat."""
@@ -96,4 +100,7 @@ def _seconds(option: str, text: str) -> float | None:
     match = _SPAN.fullmatch(text.strip())
     if match is None or float(match["number"]) == 0:
         raise StartFailed(f"{option}: write a span of time as 90s, 10m, 12h or 30d, not {text!r}.")
-    return float(match["number"]) * _UNITS[match["unit"]]
+    seconds = float(match["number"]) * _UNITS[match["unit"]]
+    if seconds > _MOST_SECONDS:
+        raise StartFailed(f"{option}: {text!r} is longer than ten years.")
+    return seconds

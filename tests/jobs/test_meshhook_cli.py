@@ -39,6 +39,16 @@ def test_what_cant_be_done_is_said_in_a_sentence(database_url: str) -> None:
     assert "none of MeshHook's tables" in said(command("connect-meshhook", DATABASE_URL=database_url))
     assert "30d" in said(command("connect-meshhook", "--backfill", "a month", DATABASE_URL=database_url))
     assert "--stuck-after" in said(command("connect-meshhook", "--stuck-after", "0m", DATABASE_URL=database_url))
+    for option, value in (("--backfill", "999999d"), ("--failed-after", "99999d")):
+        assert "ten years" in said(command("connect-meshhook", option, value, DATABASE_URL=database_url))
+
+
+def test_a_database_without_our_tables_is_to_be_migrated(connection: Connection, database_url: str) -> None:
+    with connect(database_url, "worker") as tables:
+        create_tables(tables)
+    connection.execute("drop schema meshhook_errors cascade")
+    for name in ("connect-meshhook", "disconnect-meshhook"):
+        assert "meshhook-errors migrate" in said(command(name, DATABASE_URL=database_url))
 
 
 def test_doctor_says_what_is_installed_and_what_is_wrong(connection: Connection, database_url: str) -> None:

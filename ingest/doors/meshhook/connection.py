@@ -22,10 +22,19 @@ MOST_INBOX_BYTES = 256 * 1024 * 1024
 
 _SQL = load_statements(__file__)
 _CAPTURE = load_statements(__file__.replace("connection.py", "capture.py"))
+_UUID, _MOMENT, _NUMBER = {"uuid"}, {"timestamp with time zone"}, {"bigint", "integer"}
+_ANY: set[str] = set()
 _COLUMNS = {
-    EVENTS: {"id", "run_id", "ts", "type", "payload"},
-    RUNS: {"id", "project_id", "workflow_id", "status", "started_at", "finished_at"},
-    JOBS: {"id", "run_id", "moved_to_dlq_at"},
+    EVENTS: {"id": _NUMBER, "run_id": _UUID, "ts": _MOMENT, "type": _ANY, "payload": {"jsonb"}},
+    RUNS: {
+        "id": _UUID,
+        "project_id": _UUID,
+        "workflow_id": _UUID,
+        "status": _ANY,
+        "started_at": _MOMENT,
+        "finished_at": _MOMENT,
+    },
+    JOBS: {"id": _ANY, "run_id": _ANY, "moved_to_dlq_at": _MOMENT},
 }
 _STATEMENTS = {EVENTS: (EVENTS,), RUNS: (RUNS,), JOBS: (JOBS, f"{JOBS}_insert")}
 _TRIGGERS = {
@@ -64,7 +73,7 @@ class Table:
     may_trigger: bool
     may_read: bool
     sees_all: bool
-    columns: frozenset[str]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class Installed:
 def find_tables(connection: Connection) -> dict[str, Table]:
     """Those of MeshHook's three tables that are here."""
     rows = connection.execute(_SQL["tables"], {"names": list(_COLUMNS)})
-    return {row[0]: Table(row[0], row[1], row[2], row[3], row[4], row[5], frozenset(row[6])) for row in rows}
+    return {row[0]: Table(row[0], row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows}
 
 
 def installed(connection: Connection) -> Installed:
@@ -137,19 +146,20 @@ def _alone(connection: Connection) -> Iterator[None]:
 def _connect(connection: Connection, limits: Limits, say: Say, most_inbox_bytes: int) -> Installed:
     tables = _checked(connection)
     before = installed(connection)
-    if before.version != CAPTURE_VERSION or most_inbox_bytes != MOST_INBOX_BYTES:
-        connection.execute(_functions(most_inbox_bytes))
+    connection.execute(_SQL["connected"])  # fails where a migration is missing, before anything is made
     try:
+        if before.version != CAPTURE_VERSION or most_inbox_bytes != MOST_INBOX_BYTES:
+            connection.execute(_functions(most_inbox_bytes))
         for name in (RUNS, JOBS):
             if name in before.lacking:
                 _patiently(connection, name, say, partial(_create_triggers, connection, name))
         _begin(connection, tables.get(EVENTS), say, is_lacking=EVENTS in before.lacking)
-    except CannotConnect:
+        connection.execute(_SQL["set_limits"], limits_of(limits))
+    except BaseException:
         if before.version is None:
-            with suppress(CannotConnect):
+            with suppress(CannotConnect, psycopg.Error):
                 _patiently(connection, EVENTS, say, lambda: connection.execute(_CAPTURE["drop_functions"]))
         raise
-    connection.execute(_SQL["set_limits"], limits_of(limits))
     _forget_misses(connection, say)
     return installed(connection)
 
@@ -271,11 +281,17 @@ def _check(table: Table, role: str) -> None:
         raise CannotConnect(
             f"{name} is no table but a view or the like: this MeshHook is of a version that isn't known."
         )
-    if missing := _COLUMNS[table.name] - table.columns:
+    if missing := _COLUMNS[table.name].keys() - table.columns.keys():
         raise CannotConnect(
             f"{name} has no column {', '.join(sorted(missing))}: this MeshHook is of a version that isn't known. "
             "Update meshhook-errors."
         )
+    for column, types in _COLUMNS[table.name].items():
+        if types and table.columns[column] not in types:
+            raise CannotConnect(
+                f"The column {column} of {name} is a {table.columns[column]}, not a {min(types)}: this MeshHook is of "
+                "a version that isn't known. Update meshhook-errors."
+            )
     if not table.may_trigger or not table.may_read:
         raise CannotConnect(
             f"The role {role!r} may not watch {name}. Connect as its owner (on Supabase: postgres), or let the owner "

@@ -1,7 +1,9 @@
--- tables: MeshHook's tables that are here: name, oid, kind, whether we may put triggers on it, read it, and see all rows
+-- tables: MeshHook's tables that are here: name, oid, kind, whether we may put triggers on it, read it, and see all rows,
+-- and its columns with their types
 select c.relname, c.oid::bigint, c.relkind::text, has_table_privilege(c.oid, 'TRIGGER'),
     has_table_privilege(c.oid, 'SELECT'), not row_security_active(c.oid),
-    array(select attname::text from pg_attribute a where a.attrelid = c.oid and attnum > 0 and not attisdropped)
+    (select jsonb_object_agg(attname, format_type(atttypid, null))
+    from pg_attribute a where a.attrelid = c.oid and attnum > 0 and not attisdropped)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'public' and c.relname = any(%(names)s);
 
@@ -10,8 +12,10 @@ select c.relname, t.tgname, t.tgenabled <> 'D'
 from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'public' and t.tgname like 'meshhook\_errors\_capture%%' and t.tgparentid = 0;
 
--- installed_version: the version of the capture's functions, nothing where there are none
-select obj_description(to_regprocedure('meshhook_errors.meshhook_step_failed()'), 'pg_proc');
+-- installed_version: the version of the capture's functions, nothing where one of them is missing
+select obj_description(to_regprocedure('meshhook_errors.meshhook_step_failed()'), 'pg_proc')
+where to_regprocedure('meshhook_errors.meshhook_put(text, jsonb)') is not null
+    and to_regprocedure('meshhook_errors.meshhook_missed()') is not null;
 
 -- alone: one process at a time connects or disconnects
 select pg_advisory_lock(%(key)s);

@@ -11,8 +11,8 @@ import pytest
 
 from ingest.database import Connection, connect
 from ingest.doors.meshhook import connection as meshhook_connection
+from ingest.doors.meshhook.connection import CannotConnect, Limits, disconnect, installed
 from ingest.doors.meshhook.connection import connect as connect_meshhook
-from ingest.doors.meshhook.connection import disconnect, installed
 from ingest.doors.meshhook.intake import Intake
 from tests.ingest.doors.meshhook.conftest import Stored, Worker
 
@@ -157,3 +157,40 @@ def test_connecting_holds_writers_up_for_a_second_at_most_however_many_partition
                 longest = max(longest, time.monotonic() - began)
             changing.join()
         assert longest < 1.4, work
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("events drop constraint workflow_events_pkey, alter id type text", "id of public.workflow_events is a text"),
+        ("events alter payload drop default, alter payload type json using payload::json", "payload .* is a json"),
+        ("runs alter finished_at type timestamp", "finished_at .* is a timestamp without"),
+    ],
+)
+def test_columns_of_another_type_are_refused(meshhook: Worker, connection: Connection, change: str, words: str) -> None:
+    meshhook.connection.execute(f"alter table public.workflow_{change}".encode())
+    with pytest.raises(CannotConnect, match=words):
+        connect_meshhook(connection)
+
+
+def test_whatever_stops_connecting_nothing_is_left_behind(meshhook: Worker, connection: Connection) -> None:
+    def ours() -> int:
+        row = connection.execute("select count(*) from pg_trigger where tgname like 'meshhook_errors%'").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    with pytest.raises(psycopg.errors.NumericValueOutOfRange):
+        connect_meshhook(connection, Limits(max_attempts=2**40))
+    assert ours() == 0
+    connection.execute("alter table meshhook_connection rename to gone")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        connect_meshhook(connection)
+    assert (ours(), installed(connection).version) == (0, None)
+
+
+def test_a_function_that_is_missing_is_put_back(worker: Worker, connection: Connection, stored: Stored) -> None:
+    connection.execute("drop function meshhook_put(text, jsonb)")
+    assert not installed(connection).is_whole
+    connect_meshhook(connection)
+    worker.fail(worker.run())
+    assert stored.one("select count(*) from meshhook_inbox") == 1

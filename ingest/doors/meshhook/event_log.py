@@ -5,6 +5,7 @@ the position that wasn't visible is remembered as a gap, and looked for until al
 ended.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,19 +53,32 @@ class Read:
 
 
 def read_on(
-    connection: Connection, next_id: int, gaps: Sequence[Gap], horizon: int, now: datetime, rows: int, until: int | None
+    connection: Connection,
+    next_id: int,
+    gaps: Sequence[Gap],
+    horizon: int,
+    now: datetime,
+    rows: int,
+    until: int | None,
+    *,
+    with_late: bool = True,
 ) -> Read:
-    """The next events, at most `rows` of them, and those that have filled a gap. `horizon`: every transaction below it
-    had ended before this was called. `until`: the last id to read."""
-    late = _late_events(connection, gaps)
+    """The next events, at most `rows` of them, and as many of those that have filled a gap. `horizon`: every
+    transaction below it had ended before this was called. `until`: the last id to read. `with_late`: whether to look
+    into the gaps."""
+    late = _late_events(connection, gaps, rows) if with_late else []
+    knows_late = with_late and len(late) < rows
     last = _LAST_ID if until is None else until + 1
     values = {"from_id": next_id, "to_id": last, "rows": rows}
     fresh = [_event(row) for row in connection.execute(_SQL["new_events"], values)]
-    open_gaps = [gap for gap in gaps if gap.xmax > horizon or gap.since > now - _LEAST_AGE]
+    young = now - _LEAST_AGE
+    open_gaps = [gap for gap in gaps if gap.xmax > horizon or gap.since > young or not knows_late]
     open_gaps = _without(open_gaps, [event.id for event in late])
     open_gaps += _between(next_id, [event.id for event in fresh], _snapshot_end(connection) if fresh else 0, now)
     position = fresh[-1].id + 1 if fresh else next_id
-    return Read(sorted(late + fresh, key=lambda event: event.id), position, open_gaps, len(fresh) < rows)
+    return Read(
+        sorted(late + fresh, key=lambda event: event.id), position, open_gaps, max(len(fresh), len(late)) < rows
+    )
 
 
 def read_range(connection: Connection, start: int, end: int, rows: int) -> list[Event]:
@@ -73,10 +87,10 @@ def read_range(connection: Connection, start: int, end: int, rows: int) -> list[
     return [_event(row) for row in connection.execute(_SQL["new_events"], values)]
 
 
-def _late_events(connection: Connection, gaps: Sequence[Gap]) -> list[Event]:
+def _late_events(connection: Connection, gaps: Sequence[Gap], rows: int) -> list[Event]:
     if not gaps:
         return []
-    values = {"from_ids": [gap.start for gap in gaps], "to_ids": [gap.end for gap in gaps]}
+    values = {"from_ids": [gap.start for gap in gaps], "to_ids": [gap.end for gap in gaps], "rows": rows}
     return [_event(row) for row in connection.execute(_SQL["late_events"], values)]
 
 
@@ -97,16 +111,11 @@ def _between(start: int, ids: Iterable[int], xmax: int, now: datetime) -> list[G
 
 def _without(gaps: Sequence[Gap], ids: Iterable[int]) -> list[Gap]:
     """The gaps without what was found in them."""
-    left = list(gaps)
-    for found in ids:
-        rest = []
-        for gap in left:
-            if gap.start <= found < gap.end:
-                parts = ((gap.start, found), (found + 1, gap.end))
-                rest += [Gap(start, end, gap.xmax, gap.since) for start, end in parts if start < end]
-            else:
-                rest.append(gap)
-        left = rest
+    found = sorted(ids)
+    left = []
+    for gap in gaps:
+        inside = found[bisect_left(found, gap.start) : bisect_left(found, gap.end)]
+        left += _between(gap.start, [*inside, gap.end], gap.xmax, gap.since)
     return left
 
 

@@ -23,7 +23,7 @@ select id, run_id, least(greatest(ts, '2000-01-01 00:00Z'), '9000-01-01 00:00Z')
 from public.workflow_events
 where id >= %(from_id)s and id < %(to_id)s and run_id is not null order by id limit %(rows)s;
 
--- late_events: rows in the gaps, whose transactions have committed meanwhile
+-- late_events: rows in the gaps, whose transactions have committed meanwhile; in the order of the gaps
 select id, run_id, least(greatest(ts, '2000-01-01 00:00Z'), '9000-01-01 00:00Z'), type,
     case when type not in ('run_created', 'http_attempted') then
         left(case when jsonb_typeof(payload -> 'node') = 'string' then payload ->> 'node' else payload #>> '{node,id}' end, 200)
@@ -33,7 +33,8 @@ select id, run_id, least(greatest(ts, '2000-01-01 00:00Z'), '9000-01-01 00:00Z')
     case when type = 'step_failed' then substring(payload ->> 'max_attempts' from '^[1-9][0-9]{0,8}$')::integer end,
     case when type = 'step_failed' then left(payload ->> 'error', 65536) end
 from unnest(%(from_ids)s::bigint[], %(to_ids)s::bigint[]) gap (from_id, to_id)
-join public.workflow_events on id >= gap.from_id and id < gap.to_id and run_id is not null;
+join public.workflow_events on id >= gap.from_id and id < gap.to_id and run_id is not null
+limit %(rows)s;
 
 -- move_position: how far the log was read
 update meshhook_connection set next_id = %(next_id)s, gaps = %(gaps)s, read_at = clock_timestamp(),

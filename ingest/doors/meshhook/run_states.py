@@ -1,6 +1,7 @@
-"""The states of runs as they are kept between two reads."""
+"""The states of runs as they are kept between two reads: without secrets, and with the start of a long message."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +9,13 @@ from psycopg.types.json import Jsonb
 
 from ingest.database import Connection
 from ingest.doors.meshhook.runs import Exhausted, Run
+from ingest.masking import mask_text
 from ingest.statements import load_statements
 
 COLUMNS = """run_id, project_id, workflow_id, started_at, last_event_id, last_event_at, last_node, steps, exhausted,
     outcome, ended_at, stuck_error_id"""
 
+_MOST_MESSAGE = 4096
 _SQL = load_statements(__file__.replace("run_states.py", "intake.py"))
 
 
@@ -67,6 +70,11 @@ def save_runs(connection: Connection, runs: Iterable[Run]) -> None:
     connection.execute(_SQL["save_runs"], {"runs": Jsonb([_as_json(run) for run in kept])})
 
 
+def _kept(exhausted: Exhausted) -> Exhausted:
+    error = exhausted.error
+    return exhausted if error is None else replace(exhausted, error=mask_text(error)[:_MOST_MESSAGE])
+
+
 def _as_json(run: Run) -> dict[str, Any]:
     return {
         "run_id": str(run.run_id),
@@ -77,7 +85,7 @@ def _as_json(run: Run) -> dict[str, Any]:
         "last_event_at": run.last_event_at.isoformat(),
         "last_node": run.last_node,
         "steps": run.steps,
-        "exhausted": run.exhausted and run.exhausted.as_json(),
+        "exhausted": run.exhausted and _kept(run.exhausted).as_json(),
         "outcome": run.outcome,
         "ended_at": run.ended_at and run.ended_at.isoformat(),
         "stuck_error_id": run.stuck_error_id and str(run.stuck_error_id),

@@ -211,6 +211,9 @@ def test_secrets_in_an_error_are_masked(worker: Worker, intake: Intake, stored: 
     worker.fail(worker.run(), 5, "Error: 401 for https://user:hunter2secret@crm.example.com/contacts")
     intake.tick()
     assert "hunter2secret" not in json.dumps(stored.errors(), default=str)
+    state = stored.one("select exhausted ->> 'error' from meshhook_runs")
+    assert "crm.example.com" in state
+    assert "hunter2secret" not in state
 
 
 def test_a_webhook_node_is_of_the_source_webhook(worker: Worker, intake: Intake, stored: Stored) -> None:

@@ -157,8 +157,11 @@ class Intake:
                 batch.errors.append(_dead_letter(record, places))
         self.write(batch)
         is_idle = not (inbox or events or gaps != position.gaps)
-        if not is_idle or time.monotonic() - self._moved_at > _SIGN_OF_LIFE_SECONDS:
+        is_due = time.monotonic() - self._moved_at > _SIGN_OF_LIFE_SECONDS
+        if not is_idle or is_due:
             self._move(next_id, gaps, len(missed))
+        if is_idle and is_due and position.has_events and self._connection.execute(_SQL["begin_again"]).rowcount:
+            log.warning("MeshHook's event log was emptied, and its ids begin anew: it is read from its beginning")
         return Taken(len(inbox) + len(missed), len(events), is_at_end)
 
     def _move(self, next_id: int, gaps: Sequence[Gap], recovered: int) -> None:

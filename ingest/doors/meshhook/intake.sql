@@ -40,6 +40,13 @@ limit %(rows)s;
 update meshhook_connection set next_id = %(next_id)s, gaps = %(gaps)s, read_at = clock_timestamp(),
     recovered = recovered + %(recovered)s;
 
+-- begin_again: a log that was emptied, with its ids beginning anew, is read anew
+update meshhook_connection set first_id = 0, next_id = 1, gaps = '[]', covered = '{}'
+from pg_get_serial_sequence('public.workflow_events', 'id') name, lateral (
+    select case when has_sequence_privilege(name, 'USAGE, SELECT') then pg_sequence_last_value(name::regclass) end as newest
+) ids
+where newest < next_id - 1 and newest >= (select coalesce(max(id), 0) from public.workflow_events);
+
 -- take_inbox: the oldest failures, taken out; of numbers only those that are some
 delete from meshhook_inbox where id in (select id from meshhook_inbox where kind = any(%(kinds)s) order by id limit %(rows)s)
 returning id, kind, case when record ?& '{attempt,max_attempts}' then record || jsonb_build_object(

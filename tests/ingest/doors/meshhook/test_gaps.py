@@ -83,3 +83,35 @@ def test_many_gaps_are_looked_into_less_often(
         assert stored.trials() == (number, 0)
     assert len(looked) == 1
     assert stored.one("select jsonb_array_length(gaps) from meshhook_connection") == 20_000
+
+
+@pytest.mark.parametrize(
+    "how", ["truncate public.workflow_events restart identity", "delete from public.workflow_events"]
+)
+def test_a_log_that_is_emptied_is_read_on(worker: Worker, connection: Connection, stored: Stored, how: str) -> None:
+    many(worker.connection, worker.run(), 50)
+    Intake(connection).tick()
+    worker.connection.execute(how.encode())
+    Intake(connection).tick()
+    run_id = worker.run()
+    worker.exhaust(run_id)
+    many(worker.connection, run_id, 20)
+    for _ in range(3):
+        read_all(Intake(connection))
+    assert stored.trials() == (71, 1)
+    assert len(stored.errors()) == 5
+
+
+def test_a_sequence_that_is_set_back_makes_nothing_count_twice(
+    worker: Worker, connection: Connection, stored: Stored
+) -> None:
+    many(worker.connection, worker.run(), 50)
+    Intake(connection).tick()
+    worker.connection.execute("select setval('public.workflow_events_id_seq', 10)")
+    many(worker.connection, worker.run(), 20)
+    for _ in range(3):
+        read_all(Intake(connection))
+    assert stored.trials() == (50, 0)
+    many(worker.connection, worker.run(), 25)
+    read_all(Intake(connection))
+    assert stored.trials() == (55, 0)

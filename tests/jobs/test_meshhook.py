@@ -15,6 +15,7 @@ import pytest
 from ingest.database import Connection, connect
 from ingest.doors.meshhook.connection import connect as connect_meshhook
 from ingest.doors.meshhook.intake import Intake
+from jobs.meshhook import MeshHookWatch
 from tests.end_to_end.running import ROOT, until
 from tests.ingest.doors.meshhook.conftest import Stored, Worker
 
@@ -132,3 +133,23 @@ def _tick_and_die(database_url: str, statement: int) -> None:
         Intake(connection).tick()
     finally:
         os._exit(0)
+
+
+def test_a_mistake_of_ours_ends_the_reading_for_a_moment_only(
+    worker: Worker, database_url: str, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_tick, mistakes = Intake.tick, iter([RecursionError("far too deep"), ValueError()])
+
+    def tick(self: Intake) -> object:
+        for mistake in mistakes:
+            raise mistake
+        return whole_tick(self)
+
+    monkeypatch.setattr(Intake, "tick", tick)
+    worker.whole_run()
+    watch = MeshHookWatch(database_url)
+    watch.start()
+    try:
+        until(lambda: stored.trials() == (2, 0), 15)
+    finally:
+        watch.stop()

@@ -16,7 +16,7 @@ from ingest.database import Connection
 from ingest.exceptions import IngestError
 from ingest.statements import load_statements
 
-CAPTURE_VERSION = 2
+CAPTURE_VERSION = 1
 EVENTS, RUNS, JOBS = "workflow_events", "workflow_runs", "job_tracking"
 MOST_INBOX_BYTES = 256 * 1024 * 1024
 

@@ -17,9 +17,7 @@ from ingest.doors.meshhook.connection import connect as connect_meshhook
 from ingest.doors.meshhook.intake import Intake
 from jobs.meshhook import MeshHookWatch
 from tests.end_to_end.running import ROOT, until
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
-
-pytest_plugins = ["tests.ingest.doors.meshhook.conftest"]
+from tests.meshhook import Stored, Worker
 
 
 @contextmanager

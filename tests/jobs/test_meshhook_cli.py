@@ -4,8 +4,8 @@ from ingest.database import Connection, connect
 from ingest.doors.meshhook.connection import installed
 from ingest.doors.meshhook.intake import Intake
 from jobs.demo.tables import create_tables
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
 from tests.jobs.test_cli import command, said
+from tests.meshhook import Stored, Worker
 
 
 def test_connecting_backfilling_and_disconnecting(connection: Connection, database_url: str) -> None:

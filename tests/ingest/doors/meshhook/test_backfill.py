@@ -8,7 +8,7 @@ from ingest.doors.meshhook.connection import connect as connect_meshhook
 from ingest.doors.meshhook.connection import disconnect
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.meshhook import Stored, Worker
 
 NOW = datetime.now(UTC)
 DAYS = timedelta(days=1)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ingest.database import Connection
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
-from tests.ingest.doors.meshhook.conftest import HTTP, Stored, Worker
+from tests.meshhook import HTTP, Stored, Worker
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=3)
 

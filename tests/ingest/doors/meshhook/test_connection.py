@@ -24,7 +24,7 @@ from ingest.doors.meshhook.connection import (
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
 from jobs.demo.tables import create_tables
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.meshhook import Stored, Worker
 
 AT_ONCE_SECONDS = 0.5
 

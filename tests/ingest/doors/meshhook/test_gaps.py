@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from ingest.database import Connection
 from ingest.doors.meshhook import event_log
 from ingest.doors.meshhook.intake import Intake, Taken
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.meshhook import Stored, Worker
 
 MANY = (
     "insert into public.workflow_events (run_id, type, payload)"

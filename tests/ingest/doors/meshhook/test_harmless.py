@@ -14,7 +14,7 @@ from ingest.doors.meshhook import connection as meshhook_connection
 from ingest.doors.meshhook.connection import CannotConnect, Limits, disconnect, installed
 from ingest.doors.meshhook.connection import connect as connect_meshhook
 from ingest.doors.meshhook.intake import Intake
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.meshhook import Stored, Worker
 
 MANY = (
     "insert into public.workflow_events (run_id, type, payload) select %s, 'step_failed',"

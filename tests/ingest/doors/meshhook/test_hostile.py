@@ -9,7 +9,7 @@ from ingest.doors.meshhook.connection import connect as connect_meshhook
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.names import refresh_names
 from ingest.doors.meshhook.quiet import QuietRuns
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.meshhook import Stored, Worker
 
 DEEP = "[" * 5000 + "]" * 5000
 PAYLOADS = {

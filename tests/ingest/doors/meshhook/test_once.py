@@ -9,7 +9,7 @@ from ingest.doors.meshhook.backfill import backfill, open_ranges
 from ingest.doors.meshhook.connection import connect as connect_meshhook
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.meshhook import Stored, Worker
 
 HOURS_AGO = datetime.now(UTC) - timedelta(hours=3)
 

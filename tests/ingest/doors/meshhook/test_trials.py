@@ -10,7 +10,7 @@ from ingest.database import Connection, connect
 from ingest.doors.meshhook import event_log
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
-from tests.ingest.doors.meshhook.conftest import Stored, Worker
+from tests.meshhook import Stored, Worker
 
 NOW = datetime.now(UTC)
 MINUTES = timedelta(minutes=1)

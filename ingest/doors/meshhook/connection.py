@@ -181,6 +181,13 @@ def _begin(connection: Connection, events: Table | None, say: Say, *, is_lacking
     if is_read and not is_lacking:
         return
 
+    cached = connection.execute(_SQL["cached_ids"]).fetchone() if events is not None else None
+    if cached is not None and cached[0] > 1:
+        say(
+            f"Sessions draw {cached[0]} ids of public.{EVENTS} at a time, and use them whenever they like: a success "
+            "with an id that was drawn long before isn't counted. Let the owner alter that sequence to: cache 1"
+        )
+
     def work() -> None:
         newest = 0
         if events is not None:

@@ -23,6 +23,9 @@ select pg_advisory_lock(%(key)s);
 -- alone_no_more: the next one
 select pg_advisory_unlock(%(key)s);
 
+-- cached_ids: how many ids of the event log a session draws at a time
+select seqcache from pg_sequence where seqrelid = pg_get_serial_sequence('public.workflow_events', 'id')::regclass;
+
 -- in_recovery: whether this server only follows another one
 select pg_is_in_recovery();
 

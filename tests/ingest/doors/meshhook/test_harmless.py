@@ -194,3 +194,11 @@ def test_a_function_that_is_missing_is_put_back(worker: Worker, connection: Conn
     connect_meshhook(connection)
     worker.fail(worker.run())
     assert stored.one("select count(*) from meshhook_inbox") == 1
+
+
+def test_ids_that_sessions_keep_for_later_are_warned_of(meshhook: Worker, connection: Connection) -> None:
+    meshhook.connection.execute("alter sequence public.workflow_events_id_seq cache 20")
+    said: list[str] = []
+    connect_meshhook(connection, say=said.append)
+    assert "draw 20 ids" in said[0]
+    assert installed(connection).is_whole

@@ -13,6 +13,7 @@ from functools import partial
 import psycopg
 
 from ingest.database import Connection
+from ingest.doors.meshhook.intake import Intake
 from ingest.exceptions import IngestError
 from ingest.statements import load_statements
 
@@ -189,6 +190,7 @@ def _begin(connection: Connection, events: Table | None, say: Say, *, is_lacking
         )
 
     def work() -> None:
+        Intake(connection).position()  # so that no reader ends its step with the position of before
         newest = 0
         if events is not None:
             _create_triggers(connection, EVENTS)
@@ -262,7 +264,9 @@ def _disconnect(connection: Connection, say: Say, finish: Callable[[int], None])
 
     _patiently(connection, EVENTS, say, work)
     finish(newest)
-    ended = connection.execute(_SQL["end_connection"]).rowcount
+    with connection.transaction():
+        Intake(connection).position()  # so that no reader adds an open run after those were forgotten
+        ended = connection.execute(_SQL["end_connection"]).rowcount
     return was_there or ended > 0
 
 

@@ -1,12 +1,15 @@
 """Runs that are told of again when they were long forgotten, and ids that come again: each trial counts once."""
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.database import Connection
+from ingest.database import Connection, connect
 from ingest.doors.meshhook.backfill import backfill, open_ranges
 from ingest.doors.meshhook.connection import connect as connect_meshhook
+from ingest.doors.meshhook.connection import disconnect
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
 from tests.meshhook import Stored, Worker
@@ -88,3 +91,46 @@ def test_a_word_about_a_run_that_was_counted_hours_ago_and_its_last_try(
     worker.status(run_id, "failed")
     intake.tick()
     assert stored.trials() == (2, 2)
+
+
+def test_a_reader_amid_its_step_keeps_no_position_of_before_a_reconnect(
+    worker: Worker, database_url: str, connection: Connection, stored: Stored
+) -> None:
+    for _ in range(9):
+        worker.whole_run()
+    Intake(connection).tick()
+    worker.connection.execute("drop table public.workflow_events")
+    worker.connection.execute(
+        "create table public.workflow_events (id bigserial primary key, run_id uuid, ts timestamptz default now(),"
+        " type text, payload jsonb)"
+    )
+    with connect(database_url, "reader") as reader:
+        connecting = threading.Thread(target=connect_meshhook, args=[connection])
+        with reader.transaction():
+            intake = Intake(reader)
+            position = intake.position()
+            assert position is not None
+            connecting.start()
+            time.sleep(0.3)
+            intake._move(position.next_id, position.gaps, 0)
+        connecting.join()
+        worker.whole_run()
+        intake.tick()
+    assert stored.trials() == (20, 0)
+
+
+def test_a_reader_amid_its_step_leaves_no_open_run_behind_a_disconnect(
+    worker: Worker, database_url: str, connection: Connection, stored: Stored
+) -> None:
+    worker.start(worker.run())
+    with connect(database_url, "reader") as reader:
+        disconnecting = threading.Thread(target=disconnect, args=[connection])
+        with reader.transaction():
+            intake = Intake(reader)
+            position = intake.position()
+            assert position is not None
+            disconnecting.start()
+            time.sleep(0.3)
+            intake._take(position, None)
+        disconnecting.join()
+        assert stored.one("select count(*) from meshhook_runs") == 0

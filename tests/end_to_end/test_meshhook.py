@@ -26,9 +26,9 @@ def test_what_is_told_of_meshhook_is_what_really_happened(tmp_path: Path) -> Non
         assert connected.returncode == 0, connected.stderr
 
         play = Play(
-            installation.info["database_url"], speed=SPEED, seconds_of_script=12 * 60, dsn=installation.info["dsn"]
+            installation.info["database_url"], speed=SPEED, seconds_of_script=8 * 60, dsn=installation.info["dsn"]
         )
-        killer = threading.Thread(target=kill_the_jobs, args=(installation, 3), daemon=True)
+        killer = threading.Thread(target=kill_the_jobs, args=(installation, 2), daemon=True)
         killer.start()
         truth = play.run(threading.Event())
         killer.join()

@@ -10,7 +10,11 @@ import pytest
 from tests.end_to_end.running import ROOT
 from tests.system_postgres import installed_postgres, system_postgres
 
-_WHAT = ("tests/ingest/test_database.py", "tests/ingest/doors/meshhook", "tests/jobs/test_tally.py")
+_WHAT = (
+    "tests/ingest/test_database.py",
+    *(f"tests/ingest/doors/meshhook/test_{name}.py" for name in ("capture", "trials", "backfill", "connection")),
+    "tests/jobs/test_tally.py",
+)
 
 
 @pytest.mark.timeout(300)

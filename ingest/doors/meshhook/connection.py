@@ -45,6 +45,7 @@ _TRIGGERS = {
 }
 _LOCK_TRIES = 60
 _PAUSE_SECONDS = 0.5
+_SHORTEST_WAIT_MS, _LONGEST_WAIT_MS = 50, 1000  # MeshHook's workers may have a patience of their own
 _ALONE = 0x6D65_7368_0006
 
 Say = Callable[[str], None]
@@ -214,11 +215,12 @@ def _number(connection: Connection, statement: str) -> int:
 
 def _patiently(connection: Connection, table: str, say: Say, work: Callable[[], object]) -> None:
     """Do `work` in a transaction of which no statement waits longer than a second for its locks, all partitions
-    together; give way and try again. Raises CannotConnect when the locks are never to be had."""
+    together, at first much shorter; give way and try again. Raises CannotConnect when the locks are never to be had."""
     for attempt in range(_LOCK_TRIES):
+        patience = min(_SHORTEST_WAIT_MS << attempt, _LONGEST_WAIT_MS)
         try:
             with connection.transaction():
-                connection.execute("set local lock_timeout = '1s'; set local statement_timeout = '1s'")
+                connection.execute(f"set local lock_timeout = {patience}; set local statement_timeout = {patience}")
                 work()
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected):
             if attempt == 0:

@@ -12,8 +12,11 @@ from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
 from tests.meshhook import Stored, Worker
 
-NOW = datetime.now(UTC)
 MINUTES = timedelta(minutes=1)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def second_worker(worker: Worker, database_url: str) -> Worker:
@@ -170,7 +173,7 @@ def test_a_loop_that_runs_the_same_node_side_by_side_counts_each(
 def test_a_run_that_lasts_far_too_long_is_stuck_and_noted_when_it_moves_again(
     worker: Worker, intake: Intake, quiet: QuietRuns, stored: Stored
 ) -> None:
-    began = NOW - 14 * MINUTES
+    began = now() - 14 * MINUTES
     run_id = worker.run(started_at=began)
     worker.created(run_id, began)
     worker.start(run_id, at=began)
@@ -201,9 +204,9 @@ def test_a_workflow_that_always_takes_long_isnt_stuck(
         (worker.project_id, worker.workflow_id),
     )
     assert usual.rowcount == 50
-    slow, stuck = (worker.run(started_at=NOW - minutes * MINUTES) for minutes in (20, 26))
+    slow, stuck = (worker.run(started_at=now() - minutes * MINUTES) for minutes in (20, 26))
     for run_id, minutes in ((slow, 20), (stuck, 26)):
-        worker.start(run_id, at=NOW - minutes * MINUTES)
+        worker.start(run_id, at=now() - minutes * MINUTES)
     intake.tick()
     assert quiet.look_after_idle() == 1
     assert [error["run_id"] for error in stored.errors()] == [stuck]
@@ -212,8 +215,8 @@ def test_a_workflow_that_always_takes_long_isnt_stuck(
 def test_a_run_that_moves_after_it_was_counted_as_failed_is_noted_and_counted_once(
     worker: Worker, intake: Intake, quiet: QuietRuns, stored: Stored
 ) -> None:
-    run_id = worker.run(started_at=NOW - MINUTES)
-    worker.exhaust(run_id, NOW - MINUTES)
+    run_id = worker.run(started_at=now() - MINUTES)
+    worker.exhaust(run_id, now() - MINUTES)
     intake.tick()
     quiet.settle_failed()
     assert stored.one("select reason from meshhook_errors.stuck_runs where moved_at is null") == "exhausted"
@@ -237,8 +240,8 @@ def test_a_run_whose_last_try_has_just_failed_is_given_a_moment(
 def test_a_run_with_a_job_that_waits_for_another_try_hasnt_failed_yet(
     worker: Worker, intake: Intake, quiet: QuietRuns, stored: Stored
 ) -> None:
-    run_id = worker.run(started_at=NOW - MINUTES)
-    worker.exhaust(run_id, NOW - MINUTES)
+    run_id = worker.run(started_at=now() - MINUTES)
+    worker.exhaust(run_id, now() - MINUTES)
     worker.job(run_id, 2)
     intake.tick()
     assert quiet.settle_failed() == 0
@@ -250,18 +253,18 @@ def test_a_run_with_a_job_that_waits_for_another_try_hasnt_failed_yet(
 def test_a_run_that_ended_without_a_word_in_the_log_is_found(
     worker: Worker, intake: Intake, quiet: QuietRuns, stored: Stored
 ) -> None:
-    run_id = worker.run(started_at=NOW - MINUTES)
-    worker.created(run_id, NOW - MINUTES)
+    run_id = worker.run(started_at=now() - MINUTES)
+    worker.created(run_id, now() - MINUTES)
     intake.tick()
-    worker.status(run_id, "succeeded", NOW)
+    worker.status(run_id, "succeeded", now())
     quiet.look_after_idle()
     assert stored.trials() == (1, 0)
     assert stored.one("select outcome from meshhook_errors.meshhook_runs") == "succeeded"
 
 
 def test_deleted_runs_are_forgotten(worker: Worker, intake: Intake, quiet: QuietRuns, stored: Stored) -> None:
-    run_id = worker.run(started_at=NOW - 20 * MINUTES)
-    worker.created(run_id, NOW - 20 * MINUTES)
+    run_id = worker.run(started_at=now() - 20 * MINUTES)
+    worker.created(run_id, now() - 20 * MINUTES)
     intake.tick()
     worker.connection.execute("delete from public.workflow_runs")
     quiet.look_after_idle()

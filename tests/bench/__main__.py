@@ -40,7 +40,7 @@ def measure(seconds: float, rounds: int, breaches: int) -> list[Row]:
             theirs / ours >= 30,
         )
     )
-    rows += meshhook_rows(meshhook.measure(8 * rounds, round(300 * seconds)))
+    rows += meshhook_rows(meshhook.measure(8 * rounds, round(150 * seconds)))
     with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "data") as installation:
         theirs, ours = ingest.single_events(installation, seconds, rounds)
         rows.append(

@@ -50,11 +50,3 @@ def check_group(group_by: str | None) -> None:
     """Raises BadRequest for a column that can't be grouped by."""
     if group_by is not None and group_by not in GROUP_COLUMNS:
         raise BadRequest(f"group_by must be one of {', '.join(GROUP_COLUMNS)}, not {group_by!r}.")
-
-
-def filled(statement: bytes, **slots: str) -> bytes:
-    """`statement` with its `{slots}` filled by text that never comes from a reader."""
-    text = statement.decode()
-    for name, value in slots.items():
-        text = text.replace("{" + name + "}", value)
-    return text.encode()

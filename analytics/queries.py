@@ -19,14 +19,13 @@ from analytics.narrowing import (
     check_group,
     columns_of,
     duckdb_clause,
-    filled,
     group_expression,
     postgres_clause,
 )
 from analytics.store import Store
 from ingest.exceptions import StoreUnavailable
 from ingest.models import SEVERITIES
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 LIVE_RANGE = timedelta(hours=6)
 SMALLEST_INTERVAL = 10

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analytics.filters import Filters
-from analytics.narrowing import filled, postgres_clause
+from analytics.narrowing import postgres_clause
 from ingest.database import Connection
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 NOTICED_WITHIN = timedelta(days=1)
 MOVED_WITHIN = timedelta(hours=1)

@@ -26,3 +26,11 @@ def load_statements(module_file: str) -> Mapping[str, bytes]:
     if not statements:
         raise ValueError(f"{path.name}: no statement found")
     return statements
+
+
+def filled(statement: bytes, **slots: str) -> bytes:
+    """`statement` with its `{slots}` filled by text that never comes from a reader."""
+    text = statement.decode()
+    for name, value in slots.items():
+        text = text.replace("{" + name + "}", value)
+    return text.encode()

@@ -113,7 +113,7 @@ def _show_expected(console: Console, truth: Truth, limits: Limits) -> None:
         (truth.total("steps_exhausted"), "of severity high: steps whose last try failed"),
         (failed, f"of severity medium: runs that failed with such a step, {quiet} after it"),
         (truth.total("jobs_dead_lettered"), "of severity high: jobs in the dead-letter queue"),
-        (stuck, f"of severity high: stuck runs, {long} or more after their last event"),
+        (stuck, f"of severity high: stuck runs, {long} or more after they began"),
         (truth.webhooks_reported, "of severity low, source webhook: refused webhooks that the web layer reported"),
         (finished_executions, f"executions finished, {failed_executions} of them failed: steps and runs"),
     ):

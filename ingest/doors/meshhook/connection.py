@@ -7,7 +7,7 @@ MeshHook never waits behind us for longer.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import psycopg
@@ -15,7 +15,7 @@ import psycopg
 from ingest.database import Connection
 from ingest.doors.meshhook.intake import Intake
 from ingest.exceptions import IngestError
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 CAPTURE_VERSION = 1
 EVENTS, RUNS, JOBS = "workflow_events", "workflow_runs", "job_tracking"
@@ -114,11 +114,11 @@ def installed(connection: Connection) -> Installed:
 
 def plan(connection: Connection) -> list[str]:
     """The statements that `connect` would run now, after all checks. Raises CannotConnect."""
-    tables = _checked(connection)
-    statements = [] if _functions_are_current(connection) else [_functions(MOST_INBOX_BYTES).decode()]
-    lacking = installed(connection).lacking if not statements else tuple(tables)
-    statements += [_CAPTURE[name].decode() for table in lacking for name in _STATEMENTS[table]]
-    return statements
+    _checked(connection)
+    now = installed(connection)
+    statements = [] if now.version == CAPTURE_VERSION else [_functions(MOST_INBOX_BYTES)]
+    statements += [_CAPTURE[name] for table in now.lacking for name in _STATEMENTS[table]]
+    return [statement.decode() for statement in statements]
 
 
 def connect(
@@ -156,7 +156,7 @@ def _connect(connection: Connection, limits: Limits, say: Say, most_inbox_bytes:
             if name in before.lacking:
                 _patiently(connection, name, say, partial(_create_triggers, connection, name))
         _begin(connection, tables.get(EVENTS), say, is_lacking=EVENTS in before.lacking)
-        connection.execute(_SQL["set_limits"], limits_of(limits))
+        connection.execute(_SQL["set_limits"], asdict(limits))
     except BaseException:
         if before.version is None:
             with suppress(CannotConnect, psycopg.Error):
@@ -241,11 +241,6 @@ def _patiently(connection: Connection, table: str, say: Say, work: Callable[[], 
     )
 
 
-def limits_of(limits: Limits) -> Mapping[str, float | None]:
-    """The limits by the names of their columns."""
-    return {name: getattr(limits, name) for name in Limits.__slots__}
-
-
 def disconnect(
     connection: Connection, *, say: Say = lambda _: None, finish: Callable[[int], None] = lambda _: None
 ) -> bool:
@@ -317,10 +312,5 @@ def _check(table: Table, role: str) -> None:
         )
 
 
-def _functions_are_current(connection: Connection) -> bool:
-    return installed(connection).version == CAPTURE_VERSION
-
-
 def _functions(most_bytes: int) -> bytes:
-    text = _CAPTURE["functions"].replace(b"{most_bytes}", str(most_bytes).encode())
-    return text.replace(b"{version}", str(CAPTURE_VERSION).encode())
+    return filled(_CAPTURE["functions"], most_bytes=str(most_bytes), version=str(CAPTURE_VERSION))

@@ -13,9 +13,10 @@ from typing import Any
 
 from ingest.database import Connection
 from ingest.doors.meshhook.runs import Event
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 _SQL = load_statements(__file__.replace("event_log.py", "intake.py"))
+_NEW, _LATE = (filled(_SQL[name], event=_SQL["event"].decode()) for name in ("new_events", "late_events"))
 # An id is drawn a moment before its transaction gets a number of its own: a gap stays for at least that long.
 _LEAST_AGE = timedelta(seconds=30)
 _LAST_ID = 2**63 - 1
@@ -70,7 +71,7 @@ def read_on(
     knows_late = with_late and len(late) < rows
     last = _LAST_ID if until is None else until + 1
     values = {"from_id": next_id, "to_id": last, "rows": rows}
-    fresh = [_event(row) for row in connection.execute(_SQL["new_events"], values)]
+    fresh = [_event(row) for row in connection.execute(_NEW, values)]
     young = now - _LEAST_AGE
     open_gaps = [gap for gap in gaps if gap.xmax > horizon or gap.since > young or not knows_late]
     open_gaps = _without(open_gaps, [event.id for event in late])
@@ -84,14 +85,14 @@ def read_on(
 def read_range(connection: Connection, start: int, end: int, rows: int) -> list[Event]:
     """Events with ids from `start` up to, not including, `end`, oldest first, at most `rows` of them."""
     values = {"from_id": start, "to_id": end, "rows": rows}
-    return [_event(row) for row in connection.execute(_SQL["new_events"], values)]
+    return [_event(row) for row in connection.execute(_NEW, values)]
 
 
 def _late_events(connection: Connection, gaps: Sequence[Gap], rows: int) -> list[Event]:
     if not gaps:
         return []
     values = {"from_ids": [gap.start for gap in gaps], "to_ids": [gap.end for gap in gaps], "rows": rows}
-    return [_event(row) for row in connection.execute(_SQL["late_events"], values)]
+    return [_event(row) for row in connection.execute(_LATE, values)]
 
 
 def _snapshot_end(connection: Connection) -> int:

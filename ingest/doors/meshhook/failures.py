@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from ingest.doors.meshhook.event_log import whole
 from ingest.doors.meshhook.runs import Event, Run
 from ingest.models import MAX_TITLE, JsonObject
 
@@ -96,7 +97,7 @@ def dead_letter(job: JsonObject, at: datetime, place: Place) -> JsonObject:
     stack = _text(job.get("stack"))
     if kind is None and stack:
         kind = _told(stack.partition("\n")[0])[0]
-    attempt, most = _whole(job.get("attempt")), _whole(job.get("max_attempts"))
+    attempt, most = whole(job.get("attempt")), whole(job.get("max_attempts"))
     metadata = _exception(kind, value) | place.metadata()
     metadata |= _known({"stack": stack, "queue": job.get("queue"), "job_id": job.get("job_id")})
     metadata |= _known({"msg_id": job.get("msg_id"), "attempt": attempt, "max_attempts": most})
@@ -167,7 +168,3 @@ def _known(values: JsonObject) -> JsonObject:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

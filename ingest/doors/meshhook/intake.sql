@@ -11,27 +11,23 @@ from meshhook_connection where disconnected_at is null;
 -- snapshot_end: no transaction that has begun by now has this id or a greater one
 select pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
 
--- new_events: the next rows of the event log, never what a webhook sent
-select id, run_id, least(greatest(ts, '2000-01-01 00:00Z'), '9000-01-01 00:00Z'), type,
+-- event: what is read of an event, never what a webhook sent
+id, run_id, least(greatest(ts, '2000-01-01 00:00Z'), '9000-01-01 00:00Z'), type,
     case when type not in ('run_created', 'http_attempted') then
         left(case when jsonb_typeof(payload -> 'node') = 'string' then payload ->> 'node' else payload #>> '{node,id}' end, 200)
     end,
     case when type not in ('run_created', 'http_attempted') then left(payload #>> '{node,type}', 200) end,
     case when type = 'step_failed' then substring(payload ->> 'attempt' from '^[1-9][0-9]{0,8}$')::integer end,
     case when type = 'step_failed' then substring(payload ->> 'max_attempts' from '^[1-9][0-9]{0,8}$')::integer end,
-    case when type = 'step_failed' then left(payload ->> 'error', 65536) end
+    case when type = 'step_failed' then left(payload ->> 'error', 65536) end;
+
+-- new_events: the next rows of the event log
+select {event}
 from public.workflow_events
 where id >= %(from_id)s and id < %(to_id)s and run_id is not null order by id limit %(rows)s;
 
 -- late_events: rows in the gaps, whose transactions have committed meanwhile; in the order of the gaps
-select id, run_id, least(greatest(ts, '2000-01-01 00:00Z'), '9000-01-01 00:00Z'), type,
-    case when type not in ('run_created', 'http_attempted') then
-        left(case when jsonb_typeof(payload -> 'node') = 'string' then payload ->> 'node' else payload #>> '{node,id}' end, 200)
-    end,
-    case when type not in ('run_created', 'http_attempted') then left(payload #>> '{node,type}', 200) end,
-    case when type = 'step_failed' then substring(payload ->> 'attempt' from '^[1-9][0-9]{0,8}$')::integer end,
-    case when type = 'step_failed' then substring(payload ->> 'max_attempts' from '^[1-9][0-9]{0,8}$')::integer end,
-    case when type = 'step_failed' then left(payload ->> 'error', 65536) end
+select {event}
 from unnest(%(from_ids)s::bigint[], %(to_ids)s::bigint[]) gap (from_id, to_id)
 join public.workflow_events on id >= gap.from_id and id < gap.to_id and run_id is not null
 limit %(rows)s;

@@ -4,7 +4,7 @@ import psycopg
 import structlog
 
 from ingest.database import Connection
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 _SQL = load_statements(__file__)
 
@@ -16,12 +16,12 @@ def refresh_names(connection: Connection) -> None:
     without: an error is worth more than a name."""
     columns = {table: set(names) for table, names in connection.execute(_SQL["columns"])}
     if {"id", "name"} <= columns.get("projects", set()):
-        _refresh(connection, _filled("refresh_projects", name="name"))
+        _refresh(connection, filled(_SQL["refresh_projects"], name="name"))
     known = columns.get("workflow_definitions", set())
     if {"id", "project_id", "slug"} <= known:
         version = "version" if "version" in known else "null::integer"
         name = "coalesce(name, slug)" if "name" in known else "slug"
-        _refresh(connection, _filled("refresh_workflows", name=name, version=version))
+        _refresh(connection, filled(_SQL["refresh_workflows"], name=name, version=version))
 
 
 def _refresh(connection: Connection, statement: bytes) -> None:
@@ -30,10 +30,3 @@ def _refresh(connection: Connection, statement: bytes) -> None:
             connection.execute(statement)
     except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgrammingError) as error:
         log.warning("MeshHook's names can't be read", reason=str(error).partition("\n")[0])
-
-
-def _filled(statement: str, **slots: str) -> bytes:
-    text = _SQL[statement].decode()
-    for name, value in slots.items():
-        text = text.replace("{" + name + "}", value)
-    return text.encode()

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from ingest.database import Connection
-from ingest.doors.meshhook.failures import NOWHERE, Place, failed_run, stuck_run
+from ingest.doors.meshhook.failures import NOWHERE, Place, stuck_run
 from ingest.doors.meshhook.intake import ENDED_KEPT, Batch, Intake, Position, end_run
 from ingest.doors.meshhook.run_states import COLUMNS, run_of
 from ingest.doors.meshhook.runs import Run
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 _SQL = load_statements(__file__)
 _MOST_RUNS = 500
@@ -63,11 +63,9 @@ class QuietRuns:
 
     def _fail(self, batch: Batch, run: Run, place: Place, now: datetime) -> None:
         assert run.exhausted is not None
-        at = run.exhausted.at
-        batch.trials += [(run, trial) for trial in run.end("failed", at)]
-        raw = failed_run(run, place, at)
-        batch.errors.append(raw)
-        self._note_stuck(run, UUID(raw["error_id"]), "exhausted", run.exhausted.node, at, now)
+        end_run(batch, run, place, "failed", run.exhausted.at)
+        error_id = UUID(batch.errors[-1]["error_id"])
+        self._note_stuck(run, error_id, "exhausted", run.exhausted.node, run.exhausted.at, now)
 
     def look_after_idle(self) -> int:
         """Look at what MeshHook says of runs without an event for a while. Answers how many of them are stuck now."""
@@ -139,8 +137,7 @@ class QuietRuns:
         self._connection.execute(_SQL["note_stuck"], values)
 
     def _select(self, statement: str, values: dict[str, object]) -> list[Run]:
-        text = _SQL[statement].replace(b"{columns}", COLUMNS.encode())
-        return [run_of(row) for row in self._connection.execute(text, values)]
+        return [run_of(row) for row in self._connection.execute(filled(_SQL[statement], columns=COLUMNS), values)]
 
     def _batch(self, position: Position, runs: Sequence[Run]) -> Batch:
         return Batch(position.now, {run.run_id: run for run in runs})

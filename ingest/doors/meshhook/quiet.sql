@@ -6,7 +6,7 @@ where outcome is null and exhausted is not null and least((exhausted ->> 'at')::
         select from meshhook_connection c
         where last_event_id > c.first_id or int8range(last_event_id, c.first_id + 1) <@ c.covered
     )
-order by looked_at nulls first limit %(rows)s for update;
+order by looked_at nulls first limit %(rows)s;
 
 -- idle: open runs without an event for a while, those first that weren't looked at for longest
 select {columns} from meshhook_runs
@@ -16,7 +16,7 @@ where outcome is null and exhausted is null and last_event_at < %(idle_since)s
         select from meshhook_connection c
         where last_event_id > c.first_id or int8range(last_event_id, c.first_id + 1) <@ c.covered
     )
-order by looked_at nulls first limit %(rows)s for update;
+order by looked_at nulls first limit %(rows)s;
 
 -- looked_at: when these runs were looked at
 update meshhook_runs set looked_at = %(now)s where run_id = any(%(runs)s);

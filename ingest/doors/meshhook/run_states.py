@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from ingest.database import Connection
 from ingest.doors.meshhook.runs import Exhausted, Run
 from ingest.masking import mask_text
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 COLUMNS = """run_id, project_id, workflow_id, started_at, last_event_id, last_event_at, last_node, steps, exhausted,
     outcome, ended_at, stuck_error_id"""
@@ -21,7 +21,7 @@ _SQL = load_statements(__file__.replace("run_states.py", "intake.py"))
 
 def load_runs(connection: Connection, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
     """Those of the runs that are known."""
-    statement = _SQL["load_runs"].replace(b"{columns}", COLUMNS.encode())
+    statement = filled(_SQL["load_runs"], columns=COLUMNS)
     rows = connection.execute(statement, {"runs": list(run_ids)})
     return {row[0]: run_of(row) for row in rows}
 

@@ -25,70 +25,50 @@ exception when others then
 end $capture$;
 revoke execute on function meshhook_errors.meshhook_missed() from public;
 
-create or replace function meshhook_errors.meshhook_step_failed() returns trigger
-language plpgsql security definer set search_path = '' as $capture$
-begin
-    begin
-        perform meshhook_errors.meshhook_put('step_failed', pg_catalog.jsonb_build_object(
-            'event_id', new.id,
-            'run_id', new.run_id,
-            'ts', new.ts,
-            'node', pg_catalog.left(case when pg_catalog.jsonb_typeof(new.payload -> 'node') = 'string'
-                then new.payload ->> 'node' else new.payload #>> '{node,id}' end, 200),
-            'node_type', pg_catalog.left(new.payload #>> '{node,type}', 200),
-            'attempt', new.payload -> 'attempt',
-            'max_attempts', new.payload -> 'max_attempts',
-            'error', pg_catalog.left(new.payload ->> 'error', 65536)
-        ));
-    exception when others then
-        perform pg_catalog.set_config('meshhook_errors.gave_up', sqlstate, true);
-        perform meshhook_errors.meshhook_missed();
-    end;
-    return null;
-exception when others then
-    return null;
-end $capture$;
-comment on function meshhook_errors.meshhook_step_failed() is 'capture version {version}';
-
-create or replace function meshhook_errors.meshhook_run_ended() returns trigger
-language plpgsql security definer set search_path = '' as $capture$
-begin
-    begin
-        perform meshhook_errors.meshhook_put('run_ended', pg_catalog.jsonb_build_object(
-            'run_id', new.id,
-            'status', new.status,
-            'project_id', new.project_id,
-            'workflow_id', new.workflow_id,
-            'started_at', new.started_at,
-            'ended_at', coalesce(new.finished_at, pg_catalog.now())
-        ));
-    exception when others then
-        perform pg_catalog.set_config('meshhook_errors.gave_up', sqlstate, true);
-        perform meshhook_errors.meshhook_missed();
-    end;
-    return null;
-exception when others then
-    return null;
-end $capture$;
-
-create or replace function meshhook_errors.meshhook_dead_letter() returns trigger
+create or replace function meshhook_errors.meshhook_capture() returns trigger
 language plpgsql security definer set search_path = '' as $capture$
 declare
+    what constant text := tg_argv[0];
+    raw jsonb;
     job jsonb;
 begin
     begin
-        job := pg_catalog.to_jsonb(new);
-        perform meshhook_errors.meshhook_put('dead_letter', pg_catalog.jsonb_build_object(
-            'job_id', job -> 'id',
-            'run_id', job -> 'run_id',
-            'msg_id', job -> 'msg_id',
-            'queue', job -> 'queue_name',
-            'attempt', job -> 'attempt',
-            'max_attempts', job -> 'max_attempts',
-            'at', job -> 'moved_to_dlq_at',
-            'error', pg_catalog.left(job ->> 'error_message', 65536),
-            'stack', pg_catalog.left(job ->> 'error_stack', 65536)
-        ));
+        if what = 'step_failed' then
+            raw := pg_catalog.jsonb_build_object(
+                'event_id', new.id,
+                'run_id', new.run_id,
+                'ts', new.ts,
+                'node', pg_catalog.left(case when pg_catalog.jsonb_typeof(new.payload -> 'node') = 'string'
+                    then new.payload ->> 'node' else new.payload #>> '{node,id}' end, 200),
+                'node_type', pg_catalog.left(new.payload #>> '{node,type}', 200),
+                'attempt', new.payload -> 'attempt',
+                'max_attempts', new.payload -> 'max_attempts',
+                'error', pg_catalog.left(new.payload ->> 'error', 65536)
+            );
+        elsif what = 'run_ended' then
+            raw := pg_catalog.jsonb_build_object(
+                'run_id', new.id,
+                'status', new.status,
+                'project_id', new.project_id,
+                'workflow_id', new.workflow_id,
+                'started_at', new.started_at,
+                'ended_at', coalesce(new.finished_at, pg_catalog.now())
+            );
+        else
+            job := pg_catalog.to_jsonb(new);
+            raw := pg_catalog.jsonb_build_object(
+                'job_id', job -> 'id',
+                'run_id', job -> 'run_id',
+                'msg_id', job -> 'msg_id',
+                'queue', job -> 'queue_name',
+                'attempt', job -> 'attempt',
+                'max_attempts', job -> 'max_attempts',
+                'at', job -> 'moved_to_dlq_at',
+                'error', pg_catalog.left(job ->> 'error_message', 65536),
+                'stack', pg_catalog.left(job ->> 'error_stack', 65536)
+            );
+        end if;
+        perform meshhook_errors.meshhook_put(what, raw);
     exception when others then
         perform pg_catalog.set_config('meshhook_errors.gave_up', sqlstate, true);
         perform meshhook_errors.meshhook_missed();
@@ -97,29 +77,28 @@ begin
 exception when others then
     return null;
 end $capture$;
+comment on function meshhook_errors.meshhook_capture() is 'capture version {version}';
 
 -- workflow_events: a try that failed; the condition is evaluated by Postgres itself, without a call
 create or replace trigger meshhook_errors_capture after insert on public.workflow_events
 for each row when (new.type = 'step_failed')
-execute function meshhook_errors.meshhook_step_failed();
+execute function meshhook_errors.meshhook_capture('step_failed');
 
 -- workflow_runs: a run that ends without a word in the event log
 create or replace trigger meshhook_errors_capture after update of status on public.workflow_runs
 for each row when (new.status = any ('{failed,canceled}') and old.status is distinct from new.status)
-execute function meshhook_errors.meshhook_run_ended();
+execute function meshhook_errors.meshhook_capture('run_ended');
 
 -- job_tracking: a job that goes into the dead-letter queue by an update
 create or replace trigger meshhook_errors_capture after update of moved_to_dlq_at on public.job_tracking
 for each row when (new.moved_to_dlq_at is not null and old.moved_to_dlq_at is null)
-execute function meshhook_errors.meshhook_dead_letter();
+execute function meshhook_errors.meshhook_capture('dead_letter');
 
 -- job_tracking_insert: one that is written as dead at once
 create or replace trigger meshhook_errors_capture_insert after insert on public.job_tracking
 for each row when (new.moved_to_dlq_at is not null)
-execute function meshhook_errors.meshhook_dead_letter();
+execute function meshhook_errors.meshhook_capture('dead_letter');
 
 -- drop_functions: with them go the triggers, also on tables that belong to somebody else
 drop function if exists
-    meshhook_errors.meshhook_step_failed(), meshhook_errors.meshhook_run_ended(),
-    meshhook_errors.meshhook_dead_letter(), meshhook_errors.meshhook_put(text, jsonb),
-    meshhook_errors.meshhook_missed() cascade;
+    meshhook_errors.meshhook_capture(), meshhook_errors.meshhook_put(text, jsonb), meshhook_errors.meshhook_missed() cascade;

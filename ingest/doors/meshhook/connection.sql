@@ -13,7 +13,7 @@ from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.
 where n.nspname = 'public' and t.tgname like 'meshhook\_errors\_capture%%' and t.tgparentid = 0;
 
 -- installed_version: the version of the capture's functions, nothing where one of them is missing
-select obj_description(to_regprocedure('meshhook_errors.meshhook_step_failed()'), 'pg_proc')
+select obj_description(to_regprocedure('meshhook_errors.meshhook_capture()'), 'pg_proc')
 where to_regprocedure('meshhook_errors.meshhook_put(text, jsonb)') is not null
     and to_regprocedure('meshhook_errors.meshhook_missed()') is not null;
 

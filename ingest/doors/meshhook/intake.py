@@ -325,13 +325,14 @@ def _end_run(batch: Batch, record: JsonObject, places: dict[UUID, Place], counte
     run_id = UUID(record["run_id"])
     ended_at = moment(record["ended_at"])
     run = batch.runs.get(run_id)
+    # MeshHook may have deleted the run by now.
+    place = places.get(run_id, Place(_uuid(record["project_id"]), _uuid(record["workflow_id"])))
     if run is None:
-        place = places.get(run_id, NOWHERE)
         started_at = moment(record["started_at"] or record["ended_at"])
         run = batch.runs[run_id] = Run(run_id, started_at, started_at, place.project_id, place.workflow_id)
         run.outcome = "succeeded" if run_id in counted else None
     run.has_moved = True
-    end_run(batch, run, places.get(run_id, NOWHERE), record["status"], ended_at)
+    end_run(batch, run, place, record["status"], ended_at)
 
 
 def end_run(batch: Batch, run: Run, place: Place, status: Any, ended_at: datetime) -> None:

@@ -83,7 +83,7 @@ def test_a_trigger_that_was_dropped_is_put_back_without_reading_anew(
 
 
 def test_an_older_version_is_replaced(worker: Worker, connection: Connection) -> None:
-    connection.execute("comment on function meshhook_errors.meshhook_step_failed() is 'capture version 0'")
+    connection.execute("comment on function meshhook_errors.meshhook_capture() is 'capture version 0'")
     assert not installed(connection).is_whole
     assert connect_meshhook(connection).is_whole
 

@@ -277,3 +277,14 @@ def test_failures_of_a_run_that_is_deleted_at_once_are_kept(worker: Worker, inta
     worker.connection.execute("delete from public.workflow_runs")
     intake.tick()
     assert len(stored.errors()) == 5
+
+
+def test_a_run_that_failed_and_is_deleted_at_once_keeps_its_place(
+    worker: Worker, intake: Intake, stored: Stored
+) -> None:
+    worker.status(worker.run(), "failed")
+    worker.connection.execute("delete from public.workflow_runs")
+    intake.tick()
+    (error,) = stored.errors()
+    assert (error["project_id"], error["workflow_id"]) == (worker.project_id, worker.workflow_id)
+    assert stored.one("select workflow_id from meshhook_errors.execution_metrics") == worker.workflow_id

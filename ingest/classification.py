@@ -101,14 +101,17 @@ RULES = (
 )
 
 
-def classify(facts: Facts, error_type: str | None, severity: str | None) -> Verdict:
-    """Given values win; what isn't given is decided by the rules."""
-    verdict = _decide(facts)
-    if error_type is None and severity is None:
-        return verdict
-    rule = "given" if error_type and severity else f"given, {verdict.rule}"
-    kind = error_type or verdict.error_type
-    return Verdict(kind, severity or _severity(facts, kind), rule)
+class Classifier:
+    """Decides by rules; safe for many threads."""
+
+    def classify(self, facts: Facts, error_type: str | None, severity: str | None) -> Verdict:
+        """Given values win; what isn't given is decided by the rules."""
+        verdict = _decide(facts)
+        if error_type is None and severity is None:
+            return verdict
+        rule = "given" if error_type and severity else f"given, {verdict.rule}"
+        kind = error_type or verdict.error_type
+        return Verdict(kind, severity or _severity(facts, kind), rule)
 
 
 @lru_cache(maxsize=4096)

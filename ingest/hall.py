@@ -12,7 +12,7 @@ from uuid import UUID
 import re2
 from pydantic_core import to_json
 
-from ingest.classification import classify, facts_of
+from ingest.classification import Classifier, facts_of
 from ingest.exceptions import InvalidEvent
 from ingest.fingerprint import fingerprint, own_fingerprint
 from ingest.masking import CUT, MAX_DEPTH, clean, mask_text, mask_value, needs_walk
@@ -43,38 +43,44 @@ _TEXT_FIELDS: tuple[tuple[str, tuple[type, ...]], ...] = (("title", (str,)), ("f
 _LONG_NUMBER = re2.compile(b"[0-9]{400}")  # readers refuse numbers of more than 4,300 digits
 
 
-def normalise(raw: JsonObject, received_at: datetime) -> ErrorEvent:
-    """Make an event of what a door took in. Raises InvalidEvent, which names the field."""
-    metadata = _metadata(raw)
-    source = _source(raw.get("source"), metadata)
-    error_id = _error_id(raw.get("error_id"), received_at)
-    timestamp = _timestamp(raw.get("timestamp"), received_at, metadata)
-    workflow_id = _uuid(raw, "workflow_id", metadata)
-    project_id = _uuid(raw, "project_id", metadata)
-    run_id = _uuid(raw, "run_id", metadata)
-    error_type = _error_type(raw.get("error_type"))
-    severity = _severity(raw.get("severity"))
+class Hall:
+    """What an installation has configured, and the way through it. Safe for many threads."""
 
-    metadata, document = _masked(metadata)
-    verdict = classify(facts_of(source, metadata), error_type, severity)
-    title = _title(raw.get("title"), metadata)
-    own = None
-    if raw.get("fingerprint"):
-        own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title))
-    group = own or fingerprint(source, metadata, title)
-    return ErrorEvent(
-        error_id,
-        timestamp,
-        source,
-        verdict.error_type,
-        verdict.severity,
-        workflow_id,
-        _with_rule(document, verdict.rule),
-        project_id,
-        run_id,
-        title,
-        group,
-    )
+    def __init__(self, classifier: Classifier | None = None) -> None:
+        self.classifier = classifier or Classifier()
+
+    def normalise(self, raw: JsonObject, received_at: datetime) -> ErrorEvent:
+        """Make an event of what a door took in. Raises InvalidEvent, which names the field."""
+        metadata = _metadata(raw)
+        source = _source(raw.get("source"), metadata)
+        error_id = _error_id(raw.get("error_id"), received_at)
+        timestamp = _timestamp(raw.get("timestamp"), received_at, metadata)
+        workflow_id = _uuid(raw, "workflow_id", metadata)
+        project_id = _uuid(raw, "project_id", metadata)
+        run_id = _uuid(raw, "run_id", metadata)
+        error_type = _error_type(raw.get("error_type"))
+        severity = _severity(raw.get("severity"))
+
+        metadata, document = _masked(metadata)
+        verdict = self.classifier.classify(facts_of(source, metadata), error_type, severity)
+        title = _title(raw.get("title"), metadata)
+        own = None
+        if raw.get("fingerprint"):
+            own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title))
+        group = own or fingerprint(source, metadata, title)
+        return ErrorEvent(
+            error_id,
+            timestamp,
+            source,
+            verdict.error_type,
+            verdict.severity,
+            workflow_id,
+            _with_rule(document, verdict.rule),
+            project_id,
+            run_id,
+            title,
+            group,
+        )
 
 
 def _metadata(raw: JsonObject) -> JsonObject:

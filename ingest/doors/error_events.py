@@ -9,7 +9,7 @@ from ingest.doors.documents import Unreadable
 from ingest.doors.gate import ANYBODY, Gate, Owner, Visit
 from ingest.doors.problems import Answer, Problem, answer
 from ingest.exceptions import InvalidEvent
-from ingest.hall import normalise
+from ingest.hall import Hall
 from ingest.rows import Row, error_row
 
 PATH = "/api/error-events"
@@ -29,7 +29,7 @@ async def take_errors(visit: Visit, gate: Gate) -> Answer:
         if index % _BREATH == _BREATH - 1:
             await asyncio.sleep(0)
         try:
-            batch.take(index, _row(item, owner, received_at))
+            batch.take(index, _row(item, owner, received_at, gate.hall))
         except InvalidEvent as error:
             batch.refuse(index, str(error))
     return await batch.commit(gate)
@@ -38,7 +38,7 @@ async def take_errors(visit: Visit, gate: Gate) -> Answer:
 async def _take_one(item: Any, owner: Owner, received_at: datetime, gate: Gate) -> Answer:
     """What comes most often, without a list of what became of each."""
     try:
-        row = _row(item, owner, received_at)
+        row = _row(item, owner, received_at, gate.hall)
     except InvalidEvent as error:
         raise Problem(422, str(error)) from None
     outcome = await commit_rows(gate, (row,))
@@ -47,9 +47,9 @@ async def _take_one(item: Any, owner: Owner, received_at: datetime, gate: Gate) 
     return answer(202, _DUPLICATE if outcome.duplicates else _ACCEPTED, b"application/json")
 
 
-def _row(item: Any, owner: Owner, received_at: datetime) -> Row:
+def _row(item: Any, owner: Owner, received_at: datetime, hall: Hall) -> Row:
     if isinstance(item, Unreadable):
         raise InvalidEvent(item.reason)
     if not isinstance(item, dict):
         raise InvalidEvent("An event is a JSON object.")
-    return error_row(normalise(item if owner is ANYBODY else owner.own(item), received_at))
+    return error_row(hall.normalise(item if owner is ANYBODY else owner.own(item), received_at))

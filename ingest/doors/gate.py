@@ -19,6 +19,7 @@ from ingest.doors.documents import documents
 from ingest.doors.problems import Answer
 from ingest.doors.room import Room, Share
 from ingest.exceptions import InvalidEvent
+from ingest.hall import Hall
 from ingest.keys import Grant
 from ingest.writer import Writer
 
@@ -76,6 +77,7 @@ class Gate:
     room: Room
     max_body_bytes: int
     max_batch: int
+    hall: Hall = field(default_factory=Hall)
     counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     async def admit(self, visit: Visit) -> tuple[list[Any], Owner]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from ingest.hall import normalise
+from ingest.hall import Hall
 from ingest.rows import error_row
 from ingest.statements import load_statements
 from tests.bench.load import event
@@ -84,7 +84,7 @@ def _copy(installation: Running, seconds: float) -> float:
     from datetime import UTC, datetime  # noqa: PLC0415
 
     received = datetime.now(UTC)
-    block = b"".join(error_row(normalise(event(number), received)).line for number in range(100))
+    block = b"".join(error_row(Hall().normalise(event(number), received)).line for number in range(100))
     rows = 0
     with psycopg.connect(installation.info["database_url"], autocommit=True) as connection:
         connection.execute(

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from ingest.classification import RULES, classify, facts_of
+from ingest.classification import RULES, Classifier, facts_of
+
+classify = Classifier().classify
 
 CASES = [
     ("worker", {"message": "Error: HTTP 502"}, "execution", "medium"),

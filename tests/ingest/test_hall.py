@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.exceptions import InvalidEvent
-from ingest.hall import normalise
+from ingest.hall import Hall
 from ingest.models import MAX_EVENT_BYTES
+
+normalise = Hall().normalise
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 JSON_VALUE = st.recursive(

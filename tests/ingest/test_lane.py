@@ -9,7 +9,7 @@ import pytest
 
 from ingest.database import Connection
 from ingest.exceptions import StoreUnavailable
-from ingest.hall import normalise
+from ingest.hall import Hall
 from ingest.lane import Lane, Unwritable
 from ingest.models import ExecutionReport
 from ingest.rows import Row, error_row, execution_row
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def an_error(text: str = "it broke") -> Row:
-    return error_row(normalise({"error_id": str(uuid4()), "message": text}, NOW))
+    return error_row(Hall().normalise({"error_id": str(uuid4()), "message": text}, NOW))
 
 
 def a_report() -> Row:
@@ -94,7 +94,7 @@ def test_a_refused_value_keeps_nothing_and_the_connection_goes_on(connection: Co
 
 
 def test_more_than_a_socket_holds_arrives_whole(connection: Connection, database_url: str) -> None:
-    rows = [error_row(normalise({"message": "x", "metadata": {"body": "y" * 200_000}}, NOW)) for _ in range(60)]
+    rows = [error_row(Hall().normalise({"message": "x", "metadata": {"body": "y" * 200_000}}, NOW)) for _ in range(60)]
 
     async def work(lane: Lane) -> None:
         assert await lane.commit(rows) == set()

@@ -9,8 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from ingest.hall import normalise
+from ingest.hall import Hall
 from ingest.masking import _RULES, is_secret_key, mask_text, mask_value, needs_walk
+
+normalise = Hall().normalise
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"

@@ -27,7 +27,7 @@ from ingest.doors.meshhook.names import refresh_names
 from ingest.doors.meshhook.run_states import load_runs, save_runs
 from ingest.doors.meshhook.runs import Event, Run, Trial
 from ingest.exceptions import InvalidEvent
-from ingest.hall import normalise
+from ingest.hall import Hall
 from ingest.landing import land
 from ingest.models import ExecutionReport, JsonObject
 from ingest.rows import Row, error_row, execution_row
@@ -71,9 +71,9 @@ class Batch:
     trials: list[tuple[Run, Trial]] = field(default_factory=list)
     errors: list[JsonObject] = field(default_factory=list)
 
-    def rows(self) -> list[Row]:
+    def rows(self, hall: Hall) -> list[Row]:
         """All of it, masked and classified."""
-        return [_error_row(raw, self.now) for raw in self.errors] + self._executions()
+        return [_error_row(raw, self.now, hall) for raw in self.errors] + self._executions()
 
     def _executions(self) -> list[Row]:
         """Trials of the same series and ten seconds are one report: the position moves in the same transaction, so
@@ -110,8 +110,9 @@ class Taken:
 class Intake:
     """Works on one connection in autocommit mode."""
 
-    def __init__(self, connection: Connection, rows: int = MOST_ROWS) -> None:
+    def __init__(self, connection: Connection, rows: int = MOST_ROWS, hall: Hall | None = None) -> None:
         self._connection = connection
+        self._hall = hall or Hall()
         self._rows = rows
         self._moved_at = self._late_at = float("-inf")
         self._nameless: set[UUID | None] = set()  # workflows that were looked for in vain
@@ -267,7 +268,7 @@ class Intake:
 
     def write(self, batch: Batch) -> None:
         """Store the batch."""
-        rows = batch.rows()
+        rows = batch.rows(self._hall)
         if rows:
             land(self._connection, rows)
         save_runs(self._connection, batch.runs.values())
@@ -345,12 +346,12 @@ def end_run(batch: Batch, run: Run, place: Place, status: Any, ended_at: datetim
         batch.errors.append(failed_run(run, place, at))
 
 
-def _error_row(raw: JsonObject, now: datetime) -> Row:
+def _error_row(raw: JsonObject, now: datetime, hall: Hall) -> Row:
     try:
-        return error_row(normalise(raw, now))
+        return error_row(hall.normalise(raw, now))
     except InvalidEvent as error:
         log.warning("a failure of MeshHook isn't understood, it is kept as it is", reason=str(error))
-        return error_row(normalise(_unreadable(raw), now))
+        return error_row(hall.normalise(_unreadable(raw), now))
 
 
 def _unreadable(record: JsonObject) -> JsonObject:

@@ -18,7 +18,6 @@ from ingest.doors.problems import Answer, Problem
 from ingest.doors.room import Share
 from ingest.doors.shapes import text
 from ingest.exceptions import InvalidEvent
-from ingest.hall import normalise
 from ingest.keys import Grant
 from ingest.rows import Row, error_row
 
@@ -109,7 +108,7 @@ class _Intake:
         project = await self._project(record, raw["metadata"])
         raw["error_id"] = self._identities.identify(record, project)
         raw["project_id"] = None if project is None else str(project)
-        return error_row(normalise(raw, self._received_at))
+        return error_row(self._gate.hall.normalise(raw, self._received_at))
 
     async def _project(self, record: LogRecord, metadata: dict[str, object]) -> UUID | None:
         """Whose the record is: as it says itself, else its resource, else the request. A name that nothing has is kept

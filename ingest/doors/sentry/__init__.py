@@ -23,7 +23,6 @@ from ingest.doors.sentry.framing import Envelope, Item, read_envelope
 from ingest.doors.sentry.sessions import session_reports, sums_reports
 from ingest.doors.shapes import record, records, text
 from ingest.exceptions import InvalidEvent
-from ingest.hall import normalise
 from ingest.rows import Row, error_row, execution_row
 
 PATH = re.compile(r"/api/(?P<project>[0-9A-Za-z-]{1,40})/(?P<door>envelope|store)/?")
@@ -161,7 +160,7 @@ def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, g
         if record(event).get("type") in _NO_ERRORS:
             return []
         raw = raw_event(event, envelope.headers.get("event_id"))
-        return [error_row(normalise(owner.own(raw), received_at))]
+        return [error_row(gate.hall.normalise(owner.own(raw), received_at))]
     if item.kind == "session":
         return [execution_row(report) for report in session_reports(_payload(item), owner.project_id, received_at)]
     if item.kind == "sessions":

@@ -9,7 +9,7 @@ import pytest
 
 from ingest.database import Connection
 from ingest.doors.sentry.events import raw_event
-from ingest.hall import normalise
+from ingest.hall import Hall
 from jobs.tally import Tally
 from tests.listening import Project
 
@@ -164,7 +164,7 @@ def test_messages_are_filled_as_their_languages_do(project: Project) -> None:
 
 def test_sentrys_placeholder_refines_the_usual_group(project: Project) -> None:
     def group(**fields: Any) -> str:
-        return normalise(raw_event(fields), datetime.now(UTC)).fingerprint
+        return Hall().normalise(raw_event(fields), datetime.now(UTC)).fingerprint
 
     usual = group(message="order 17 failed")
     assert group(message="order 18 failed", fingerprint=["{{ default }}"]) == usual
@@ -178,12 +178,12 @@ def test_sentrys_placeholder_refines_the_usual_group(project: Project) -> None:
 def test_a_time_that_cannot_be_is_kept_aside(project: Project) -> None:
     now = datetime.now(UTC)
     for odd in (1_790_000_000_000, "yesterday", 10**400, {"seconds": 1}, True):
-        event = normalise(raw_event({"timestamp": odd}), now)
+        event = Hall().normalise(raw_event({"timestamp": odd}), now)
         assert event.timestamp == now
         assert b'"timestamp_given"' in event.metadata
     ago = now - timedelta(hours=3)
     for good in (ago.timestamp(), str(ago.timestamp()), ago.isoformat(), ago.isoformat().removesuffix("+00:00")):
-        event = normalise(raw_event({"timestamp": good}), now)
+        event = Hall().normalise(raw_event({"timestamp": good}), now)
         assert abs(event.timestamp - ago) < timedelta(milliseconds=1)
 
 

@@ -14,7 +14,7 @@ from ingest.doors.sentry.events import raw_event
 from ingest.doors.sentry.framing import MOST_ITEMS, Item, read_envelope
 from ingest.doors.sentry.sessions import session_reports, sums_reports
 from ingest.exceptions import InvalidEvent
-from ingest.hall import normalise
+from ingest.hall import Hall
 from ingest.rows import error_row, execution_row
 from tests.fuzzing import examples
 from tests.listening import Project
@@ -91,7 +91,7 @@ VALUES = st.recursive(
 def read_item(item: Item) -> None:
     """As the door does. Only InvalidEvent may be raised."""
     if item.kind == "event":
-        error_row(normalise(raw_event(_document(item)), NOW))
+        error_row(Hall().normalise(raw_event(_document(item)), NOW))
     elif item.kind == "session":
         for report in session_reports(_document(item), None, NOW):
             execution_row(report)

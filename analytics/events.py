@@ -4,8 +4,9 @@ import json
 from typing import Any
 from uuid import UUID
 
+from analytics.evolution import parts_in_sql
 from analytics.store import Store
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
 
 _SQL = load_statements(__file__.replace("events.py", "queries.py"))
 _LAKE_SQL = load_statements(__file__.replace("events.py", "lake_queries.py"))
@@ -28,7 +29,9 @@ def _from_lake(store: Store, error_id: UUID) -> dict[str, Any] | None:
         return None
     cursor = store.lake()
     try:
-        relation = cursor.sql(_LAKE_SQL["error_by_id"].decode(), params={"paths": paths, "error_id": str(error_id)})
+        parts, read = parts_in_sql("errors", paths)
+        statement = filled(_LAKE_SQL["error_by_id"], parts=parts).decode()
+        relation = cursor.sql(statement, params={**read, "error_id": str(error_id)})
         rows: list[dict[str, Any]] = relation.pl().to_dicts()
     finally:
         cursor.close()

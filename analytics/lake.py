@@ -27,7 +27,7 @@ import polars as pl
 
 Dataset = Literal["errors", "executions"]
 DATASETS: tuple[Dataset, ...] = ("errors", "executions")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 # Column order and types of the files: part of the product's public contract (docs/schema.md). Ids are text, so
@@ -48,6 +48,7 @@ COLUMNS: dict[Dataset, pl.Schema] = {
             "fingerprint": pl.String(),
             "received_at": _UTC_MICROSECONDS,
             "xact_id": pl.Int64(),
+            "stands_for": pl.Int64(),  # since version 2
         }
     ),
     "executions": pl.Schema(

@@ -1,26 +1,28 @@
 -- errors: errors per bucket from the lake's parts
-select epoch_us("timestamp") // $interval_us * $interval_us as bucket, {group} as "group", count(*) as errors
-from read_parquet($paths, hive_partitioning = false)
+select epoch_us("timestamp") // $interval_us * $interval_us as bucket, {group} as "group",
+    sum(stands_for)::bigint as errors
+from {parts}
 where "timestamp" >= $start and "timestamp" < $end {filters}
 group by 1, 2;
 
 -- executions: trials per bucket from the lake's parts
 select epoch_us("timestamp") // $interval_us * $interval_us as bucket, {group} as "group",
     sum(finished)::bigint as finished, sum(failed)::bigint as failed
-from read_parquet($paths, hive_partitioning = false)
+from {parts}
 where "timestamp" >= $start and "timestamp" < $end {filters}
 group by 1, 2;
 
 -- groups: errors per group from the lake's parts
-select fingerprint, count(*) as errors, max(case severity when 'high' then 3 when 'medium' then 2 else 1 end) as rank,
-    max("timestamp") as last_seen, arg_max(title, "timestamp") as title
-from read_parquet($paths, hive_partitioning = false)
+select fingerprint, sum(stands_for)::bigint as errors,
+    max(case severity when 'high' then 3 when 'medium' then 2 else 1 end) as rank, max("timestamp") as last_seen, arg_max(title, "timestamp") as title
+from {parts}
 where "timestamp" >= $start and "timestamp" < $end {filters}
 group by 1;
 
 -- events: the newest errors of the lake's parts
-select error_id, "timestamp", source, error_type, severity, workflow_id, project_id, run_id, title, fingerprint, {metadata}
-from read_parquet($paths, hive_partitioning = false)
+select error_id, "timestamp", source, error_type, severity, workflow_id, project_id, run_id, title, fingerprint,
+    stands_for, {metadata}
+from {parts}
 where "timestamp" >= $start and "timestamp" < $end
     and ("timestamp" < $before or ("timestamp" = $before and error_id < $before_id)) {filters}
 order by "timestamp" desc, error_id desc
@@ -28,6 +30,6 @@ limit $limit;
 
 -- error_by_id: one error as the lake has it
 select error_id, "timestamp", source, error_type, severity, workflow_id, project_id, run_id, title, fingerprint,
-    metadata, received_at
-from read_parquet($paths, hive_partitioning = false)
+    stands_for, metadata, received_at
+from {parts}
 where error_id = $error_id;

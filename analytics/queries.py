@@ -12,6 +12,7 @@ from uuid import UUID
 import duckdb
 import polars as pl
 
+from analytics.evolution import parts_in_sql
 from analytics.exceptions import BadRequest
 from analytics.filters import Filters
 from analytics.lake import Dataset, Listing
@@ -123,8 +124,9 @@ def _counted(
     if not paths:
         return tail
     clause, values = duckdb_clause(filters, dataset)
-    values |= {"paths": paths, "start": start, "end": end, "interval_us": interval * 1_000_000}
-    history = _duckdb(store, filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"]), values)
+    parts, read = parts_in_sql(dataset, paths)
+    values |= read | {"start": start, "end": end, "interval_us": interval * 1_000_000}
+    history = _duckdb(store, filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"], parts=parts), values)
     both = pl.concat([history.cast(schema), tail])
     return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum())
 
@@ -183,8 +185,9 @@ def _history_groups(
     frames = [_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]
     if paths := listing.paths(start.date(), end.date()):
         lake_clause, lake_values = duckdb_clause(filters)
-        lake_values |= {"paths": paths, "start": start, "end": end}
-        history = _duckdb(store, filled(_LAKE_SQL["groups"], filters=lake_clause), lake_values)
+        parts, read = parts_in_sql("errors", paths)
+        lake_values |= read | {"start": start, "end": end}
+        history = _duckdb(store, filled(_LAKE_SQL["groups"], filters=lake_clause, parts=parts), lake_values)
         severity = pl.col("rank").replace_strict({1: "low", 2: "medium", 3: "high"}, return_dtype=pl.String)
         frames.append(history.with_columns(severity.alias("severity")).select(list(_GROUP_SCHEMA)).cast(_GROUP_SCHEMA))
     rank = pl.col("severity").replace_strict(dict(zip(SEVERITIES, range(3), strict=True)), return_dtype=pl.Int8)
@@ -216,6 +219,7 @@ _EVENT_SCHEMA = pl.Schema(
         "run_id": pl.String(),
         "title": pl.String(),
         "fingerprint": pl.String(),
+        "stands_for": pl.Int64(),
     }
 )
 _AFTER_ALL_IDS = UUID(int=2**128 - 1)
@@ -255,14 +259,15 @@ def _history_events(
     """The lake's share, read day by day from the newest, until there are enough."""
     clause, values = duckdb_clause(filters)
     metadata = "metadata" if "metadata" in schema else "null as metadata"
-    statement = filled(_LAKE_SQL["events"], filters=clause, metadata=metadata)
     frames: list[pl.DataFrame] = []
     found = 0
     for day in listing.days():
         if found >= position["limit"] or day < position["start"].date():
             break
         if day <= min(position["before"], position["end"]).date():
-            frame = _duckdb(store, statement, values | position | {"paths": listing.paths(day, day)})
+            parts, read = parts_in_sql("errors", listing.paths(day, day))
+            statement = filled(_LAKE_SQL["events"], filters=clause, metadata=metadata, parts=parts)
+            frame = _duckdb(store, statement, values | position | read)
             frames.append(frame.select(list(schema)).cast(schema))
             found += frame.height
     return frames

@@ -8,7 +8,7 @@ from (
     from error_counts
     where bucket >= %(start)s and bucket < %(end)s {filters}
     union all
-    select date_bin(make_interval(secs => %(interval)s), "timestamp", 'epoch'::timestamptz), {columns}, 1
+    select date_bin(make_interval(secs => %(interval)s), "timestamp", 'epoch'::timestamptz), {columns}, stands_for
     from error_metrics
     where xact_id >= (select xact_id from watermark)
         and "timestamp" >= %(start)s and "timestamp" < %(end)s {filters}
@@ -36,7 +36,7 @@ group by 1, 2;
 
 -- tail_errors: errors per bucket that the lake doesn't have yet
 select date_bin(make_interval(secs => %(interval)s), "timestamp", 'epoch'::timestamptz) as bucket,
-    {group} as "group", count(*) as errors
+    {group} as "group", sum(stands_for)::bigint as errors
 from error_metrics
 where xact_id >= %(watermark)s::text::xid8 and "timestamp" >= %(start)s and "timestamp" < %(end)s {filters}
 group by 1, 2;
@@ -57,14 +57,14 @@ from (
     select fingerprint, errors, severity, bucket as seen from error_counts
     where bucket >= %(start)s and bucket < %(end)s {filters}
     union all
-    select fingerprint, 1, severity, "timestamp" from error_metrics
+    select fingerprint, stands_for, severity, "timestamp" from error_metrics
     where xact_id >= (select xact_id from watermark)
         and "timestamp" >= %(start)s and "timestamp" < %(end)s {filters}
 ) counted
 group by 1 order by errors desc, fingerprint limit %(limit)s;
 
 -- tail_groups: errors per group that the lake doesn't have yet
-select fingerprint, count(*) as errors, max(severity)::text as severity, max("timestamp") as last_seen
+select fingerprint, sum(stands_for)::bigint as errors, max(severity)::text as severity, max("timestamp") as last_seen
 from error_metrics
 where xact_id >= %(watermark)s::text::xid8 and "timestamp" >= %(start)s and "timestamp" < %(end)s {filters}
 group by 1;
@@ -78,7 +78,7 @@ union all
 
 -- tail_events: the newest errors that the lake doesn't have yet
 select error_id::text, "timestamp", source, error_type, severity::text, workflow_id::text, project_id::text,
-    run_id::text, title, fingerprint, {metadata}
+    run_id::text, title, fingerprint, stands_for, {metadata}
 from error_metrics
 where xact_id >= %(watermark)s::text::xid8 and "timestamp" >= %(start)s and "timestamp" < %(end)s
     and ("timestamp", error_id) < (%(before)s, %(before_id)s) {filters}
@@ -87,7 +87,7 @@ limit %(limit)s;
 
 -- error_by_id: one error as Postgres has it
 select m.error_id::text, m."timestamp", m.source, m.error_type, m.severity::text, m.workflow_id::text,
-    m.project_id::text, m.run_id::text, m.title, m.fingerprint, m.metadata, m.received_at
+    m.project_id::text, m.run_id::text, m.title, m.fingerprint, m.stands_for, m.metadata, m.received_at
 from error_ids known
 join error_metrics m on m.received_at = known.received_at and m.xact_id = known.xact_id and m.error_id = known.error_id
 where known.error_id = %(error_id)s;

@@ -15,8 +15,12 @@ from pydantic_core import to_json
 from ingest.classification import Classifier, facts_of
 from ingest.exceptions import InvalidEvent
 from ingest.fingerprint import fingerprint, own_fingerprint
+from ingest.limits import Toll
 from ingest.masking import CUT, MAX_DEPTH, clean, mask_text, mask_value, needs_walk
 from ingest.models import MAX_EVENT_BYTES, MAX_TITLE, SEVERITIES, SOURCES, ErrorEvent, JsonObject
+from ingest.rows import Row, counted_row, error_row
+from ingest.sampling import Sampler
+from ingest.settings import Settings
 from ingest.sizes import fit
 from ingest.uuid7 import uuid7
 
@@ -44,10 +48,11 @@ _LONG_NUMBER = re2.compile(b"[0-9]{400}")  # readers refuse numbers of more than
 
 
 class Hall:
-    """What an installation has configured, and the way through it. Safe for many threads."""
+    """What an installation has configured, and the way through it."""
 
-    def __init__(self, classifier: Classifier | None = None) -> None:
+    def __init__(self, classifier: Classifier | None = None, sampler: Sampler | None = None) -> None:
         self.classifier = classifier or Classifier()
+        self.sampler = sampler or Sampler()
 
     def normalise(self, raw: JsonObject, received_at: datetime) -> ErrorEvent:
         """Make an event of what a door took in. Raises InvalidEvent, which names the field."""
@@ -81,6 +86,18 @@ class Hall:
             title,
             group,
         )
+
+    def row(self, raw: JsonObject, received_at: datetime, toll: Toll | None = None) -> Row:
+        """The same as a row: a counted one where a limit is passed (`toll`), or its group is in a flood. Raises
+        InvalidEvent."""
+        event = self.normalise(raw, received_at)
+        is_within = toll is None or toll.admits(event.project_id)
+        return error_row(event) if self.sampler.keeps_details(event) and is_within else counted_row(event)
+
+
+def hall_of(options: Settings) -> Hall:
+    """The hall that an installation has configured."""
+    return Hall(sampler=Sampler(options.details_per_minute))
 
 
 def _metadata(raw: JsonObject) -> JsonObject:

@@ -54,6 +54,7 @@ class Grant:
 
     role: Role
     project: Project | None = None
+    key_id: UUID | None = None
 
 
 def new_key(role: Role) -> str:
@@ -97,8 +98,8 @@ def find_grant(connection: "Connection", key: str) -> Grant | None:
     row = connection.execute(_SQL["find_grant"], {"sha256": _digest(key)}).fetchone()
     if row is None:
         return None
-    role, number, project_id, name = row
-    return Grant(role, None if number is None else Project(number, project_id, name))
+    key_id, role, number, project_id, name = row
+    return Grant(role, None if number is None else Project(number, project_id, name), key_id)
 
 
 def dsn_of(api_url: str, key: str, project: str = "1") -> str:

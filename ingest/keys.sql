@@ -4,7 +4,7 @@ values (%(name)s, %(role)s, %(prefix)s, %(sha256)s, %(project_number)s, %(sealed
 on conflict (key_sha256) do update set sealed = coalesce(api_keys.sealed, excluded.sealed);
 
 -- find_grant: what a key may do, and for which project alone
-select k.role, p.number, p.project_id, p.name
+select k.id, k.role, p.number, p.project_id, p.name
 from api_keys k left join projects p on p.number = k.project_number
 where k.key_sha256 = %(sha256)s and k.revoked_at is null;
 

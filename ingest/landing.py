@@ -9,7 +9,7 @@ import psycopg
 
 from ingest.database import Connection
 from ingest.lane import CLAIM, COPY, SQL
-from ingest.rows import FACTS, Row
+from ingest.rows import FACTS, Row, lines_of
 
 
 def land(connection: Connection, rows: Sequence[Row]) -> int:
@@ -18,7 +18,7 @@ def land(connection: Connection, rows: Sequence[Row]) -> int:
     written = 0
     with psycopg.RawCursor(connection) as cursor:
         for fact in FACTS:
-            first = {row.id: row.line for row in reversed(rows) if row.fact == fact}
+            first = {row.id: row for row in reversed(rows) if row.fact == fact}
             if not first:
                 continue
             known = cursor.execute(SQL[CLAIM[fact]], [list(first)]).fetchall()
@@ -26,7 +26,7 @@ def land(connection: Connection, rows: Sequence[Row]) -> int:
                 first.pop(str(row_id), None)
             if first:
                 with cursor.copy(COPY[fact]) as copy:
-                    for line in first.values():
+                    for line in lines_of(first.values()):
                         copy.write(line)
             written += len(first)
     return written

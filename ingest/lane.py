@@ -16,7 +16,7 @@ from psycopg.errors import error_from_result
 
 from ingest.database import connection_options
 from ingest.exceptions import StoreUnavailable
-from ingest.rows import FACTS, Fact, Row
+from ingest.rows import FACTS, Fact, Row, lines_of
 from ingest.statements import load_statements
 
 SQL = load_statements(__file__)
@@ -97,16 +97,16 @@ class _Transaction:
         taken = {claim.get_value(row, 0) for row in range(claim.ntuples)}
         await self._result()  # ready for the copy
         known: set[int] = set()
-        fresh: list[bytes] = []
+        fresh: list[Row] = []
         for index in positions:
             row_id = rows[index].id.encode()
             if row_id in taken:
                 known.add(index)
             else:
                 taken.add(row_id)
-                fresh.append(rows[index].line)
+                fresh.append(rows[index])
         if fresh:
-            block = b"".join(fresh)
+            block = b"".join(lines_of(fresh))
             while not self._pgconn.put_copy_data(block):  # no room
                 await self._wait(writable=True)
         self._pgconn.put_copy_end()

@@ -26,7 +26,8 @@ left join (select report_id from given except select report_id from claimed) mis
 
 -- copy_errors: the rows of new errors
 copy error_metrics (
-    error_id, "timestamp", source, error_type, severity, workflow_id, metadata, project_id, run_id, title, fingerprint
+    error_id, "timestamp", source, error_type, severity, workflow_id, metadata, project_id, run_id, title, fingerprint,
+    stands_for
 ) from stdin;
 
 -- copy_executions: the rows of new reports

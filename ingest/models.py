@@ -17,7 +17,8 @@ class ErrorEvent(NamedTuple):
 
     `metadata` is the masked JSON document, already serialised (at most MAX_EVENT_BYTES). Well-known keys:
     message, exception {type, module, value}, frames [{file, line, function, module, in_app}], stack,
-    http_status, node, attempt, logger, tags. Ids are UUIDs in their usual text form, lower case.
+    http_status, node, attempt, logger, tags. Ids are UUIDs in their usual text form, lower case. `stands_for` is how
+    many errors it is.
     """
 
     error_id: str
@@ -31,6 +32,7 @@ class ErrorEvent(NamedTuple):
     run_id: str | None
     title: str
     fingerprint: str
+    stands_for: int = 1
 
 
 class ExecutionReport(NamedTuple):

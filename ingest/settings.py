@@ -58,6 +58,17 @@ class Settings(BaseSettings):
     max_inflight_bytes: int = Field(
         256 * 1024 * 1024, ge=1024, description="Bodies under way at once, in bytes; above that the answer is 429."
     )
+    details_per_minute: int = Field(
+        1_000, ge=1, description="Errors of a group and minute that are stored whole; later ones are only counted."
+    )
+    key_events_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Events that a key may send in a minute; above it they are only counted. 0: no limit.",
+    )
+    project_events_per_minute: int = Field(
+        0, ge=0, description="The same for all that is sent for a project. 0: no limit."
+    )
     spool_max_bytes: int = Field(
         512 * 1024 * 1024, ge=0, description="Disk that the API may fill while Postgres is away."
     )

@@ -20,6 +20,8 @@ from ingest.doors.corridor import Corridor
 from ingest.doors.gate import Gate
 from ingest.doors.room import Room
 from ingest.exceptions import StoreUnavailable
+from ingest.hall import hall_of
+from ingest.limits import Limits, read_limits
 from ingest.settings import Settings, settings
 from ingest.spool import Spool
 from ingest.vault import Vault
@@ -51,7 +53,15 @@ def create_app(options: Settings | None = None) -> ASGIApp:
     app.state.store = Store(url, options.lake_dir, application="api")
     app.state.vault = Vault(options.secret_key.get_secret_value())
     room = Room(options.max_inflight_bytes)
-    app.state.gate = Gate(Access(url), Writer(url, spool), room, options.max_body_bytes, options.max_batch)
+    app.state.gate = Gate(
+        Access(url),
+        Writer(url, spool),
+        room,
+        options.max_body_bytes,
+        options.max_batch,
+        hall_of(options),
+        Limits(options.key_events_per_minute, options.project_events_per_minute),
+    )
     app.include_router(health_router())
     _include_reading(app)
     app.include_router(reference_router())
@@ -79,7 +89,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _keep_beating(app: FastAPI) -> None:
-    """Say every few seconds that this server lives, and since when its spool holds rows back."""
+    """Every few seconds, say that this server lives and since when its spool holds rows back, and look for changed
+    limits."""
     started_at = datetime.now(UTC)
     while True:
         with contextlib.suppress(psycopg.Error, StoreUnavailable):
@@ -93,6 +104,7 @@ def _beat_once(app: FastAPI, started_at: datetime) -> None:
     # A connection of its own: slow questions that use up the pool must not look like a dead API, which freezes alerts.
     with connect(app.state.options.database_url.get_secret_value(), "heartbeat") as connection:
         beat(connection, "api", instance_name(app.state.options.api_port), started_at, detail)
+        app.state.gate.limits.replace(read_limits(connection))
 
 
 def _include_reading(app: FastAPI) -> None:

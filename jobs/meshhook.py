@@ -11,6 +11,7 @@ from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.names import refresh_names
 from ingest.doors.meshhook.quiet import QuietRuns
 from ingest.exceptions import StoreUnavailable
+from ingest.hall import Hall
 from ingest.statements import load_statements
 
 _SQL = load_statements(__file__)
@@ -25,8 +26,9 @@ log = structlog.get_logger("meshhook")
 class MeshHookWatch:
     """Runs in a thread and on a connection of its own. What fails is tried again: every step is one transaction."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, hall: Hall) -> None:
         self._url = database_url
+        self._hall = hall
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="meshhook", daemon=True)
 
@@ -45,7 +47,7 @@ class MeshHookWatch:
             try:
                 with connect(self._url, "meshhook") as connection:
                     connection.execute("set lock_timeout = '5s'")
-                    watch = Watch(connection)
+                    watch = Watch(connection, self._hall)
                     while not self._stop.is_set():
                         pause = watch.step()
                         back_off = 1.0
@@ -62,9 +64,9 @@ class MeshHookWatch:
 class Watch:
     """One step after the other, each when it is due."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, hall: Hall) -> None:
         self._connection = connection
-        self._intake = Intake(connection)
+        self._intake = Intake(connection, hall=hall)
         self._quiet = QuietRuns(connection, self._intake)
         self._due: dict[str, float] = {}
 

@@ -17,6 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from analytics.store import Store
 from ingest.database import Connection, connect, require_prepared
 from ingest.exceptions import StoreUnavailable, Unprepared
+from ingest.hall import hall_of
 from ingest.settings import Settings, settings
 from ingest.statements import load_statements
 from jobs.alert_message import Composer
@@ -109,7 +110,7 @@ class Leader:
             stack.callback(scheduler.shutdown, wait=True)
             stack.callback(mirror.stop)
             scheduler.start()
-            meshhook = MeshHookWatch(url)
+            meshhook = MeshHookWatch(url, hall_of(self._options))
             stack.callback(meshhook.stop)
             meshhook.start()
             pulse.run(stop, self._failed.is_set)

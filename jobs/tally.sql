@@ -21,7 +21,7 @@ select least(
 -- fold_errors: add the rows between watermark and horizon to the rollup; answers the touched series' new totals
 insert into error_counts as kept (bucket, project_id, workflow_id, source, error_type, severity, fingerprint, errors)
 select date_bin('10 seconds', "timestamp", 'epoch'::timestamptz) as bucket,
-    project_id, workflow_id, source, error_type, severity, fingerprint, count(*)
+    project_id, workflow_id, source, error_type, severity, fingerprint, sum(stands_for)
 from error_metrics
 where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
 group by 1, 2, 3, 4, 5, 6, 7
@@ -55,7 +55,7 @@ update tally_watermark set xact_id = %(horizon)s::text::xid8, updated_at = now()
 
 -- pending_errors: what is visible above the horizon, in the rollup's shape
 select date_bin('10 seconds', "timestamp", 'epoch'::timestamptz) as bucket,
-    project_id, workflow_id, source, error_type, severity::text, fingerprint, count(*) as errors
+    project_id, workflow_id, source, error_type, severity::text, fingerprint, sum(stands_for)::bigint as errors
 from error_metrics
 where xact_id >= %(horizon)s::text::xid8
 group by 1, 2, 3, 4, 5, 6, 7;

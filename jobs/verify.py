@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from analytics.evolution import as_of_today
 from analytics.lake import COLUMNS, DATASETS, Dataset, Listing, Part, list_parts, strangers
 from ingest.database import Connection
 from ingest.statements import load_statements
@@ -101,7 +102,7 @@ def _read_parts(parts: list[Part], dataset: Dataset) -> pl.DataFrame:
         wrong_day = frame.filter(pl.col("timestamp").dt.date() != part.day)
         if wrong_day.height:
             raise OSError(f"{wrong_day.height} rows of another day")
-        frames.append(frame.select(list(COLUMNS[dataset])))
+        frames.append(as_of_today(frame, dataset).select(list(COLUMNS[dataset])))
     return pl.concat(frames)
 
 

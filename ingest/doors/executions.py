@@ -70,7 +70,7 @@ class Report(BaseModel):
 
 async def take_executions(visit: Visit, gate: Gate) -> Answer:
     """202 `{"accepted", "duplicates", "rejected": [{"index", "error"}]}`, sent after the commit. Raises Problem."""
-    items, owner = await gate.admit(visit)
+    items, owner, _ = await gate.admit(visit)
     received_at = datetime.now(UTC)
     batch = Batch(len(items))
     for index, item in enumerate(items):

@@ -7,7 +7,7 @@ would cost more than theirs.
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from ingest.doors.room import Room, Share
 from ingest.exceptions import InvalidEvent
 from ingest.hall import Hall
 from ingest.keys import Grant
+from ingest.limits import Limits, Toll
 from ingest.writer import Writer
 
 
@@ -68,6 +69,14 @@ class Owner:
 ANYBODY = Owner()
 
 
+class Admitted(NamedTuple):
+    """What came in at a door for JSON."""
+
+    items: list[Any]
+    owner: Owner
+    toll: Toll
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Held by every door of the API. `counts` says what came in beside errors and executions, for `/metrics`."""
@@ -78,14 +87,20 @@ class Gate:
     max_body_bytes: int
     max_batch: int
     hall: Hall = field(default_factory=Hall)
+    limits: Limits = field(default_factory=Limits)
     counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
-    async def admit(self, visit: Visit) -> tuple[list[Any], Owner]:
+    async def admit(self, visit: Visit) -> Admitted:
         """The JSON items of a request whose key may send, and whose they are. Raises Problem."""
         grant = await self.access.require(bearer(visit.header(b"authorization")), "ingest")
         owner = await self.owner(grant, visit.parameter("project"))
         body = await self.body(visit)
-        return documents(body, visit.headers.get(b"content-type", b""), self.max_batch), owner
+        items = documents(body, visit.headers.get(b"content-type", b""), self.max_batch)
+        return Admitted(items, owner, self.toll(grant))
+
+    def toll(self, grant: Grant) -> Toll:
+        """What a request with this key is asked for."""
+        return Toll(self.limits, grant.key_id)
 
     async def owner(self, grant: Grant, reference: str | None) -> Owner:
         """Whose the items are. Raises Problem for a project that isn't known, or isn't the key's."""

@@ -29,17 +29,24 @@ def answer(status: int, content: bytes, media_type: bytes, headers: Mapping[str,
 
 
 class Problem(Exception):
-    """A request that can't be served: `detail` says what to do."""
+    """A request that can't be served: `detail` says what to do, `members` are added to the problem details."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail)
+        self.members = dict(members or {})
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
 
     def answer(self) -> Answer:
         """What a door sends."""
-        content = json.dumps(_details(self.status, self.detail)).encode()
+        content = json.dumps(_details(self.status, self.detail) | self.members).encode()
         return answer(self.status, content, _PROBLEM_TYPE.encode(), self.headers)
 
 

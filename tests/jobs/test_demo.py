@@ -14,6 +14,7 @@ from ingest import client
 from ingest.database import Connection, connect
 from ingest.doors.meshhook.connection import Limits
 from ingest.doors.meshhook.connection import connect as connect_meshhook
+from ingest.hall import Hall
 from jobs.demo.play import Play, PlayBroken
 from jobs.demo.script import Script
 from jobs.demo.tables import create_tables
@@ -114,7 +115,7 @@ def assert_pages_show(truth: Truth, connection: Connection) -> None:
 def watching(database_url: str) -> Iterator[None]:
     with connect(database_url, "tests") as connection:
         connect_meshhook(connection, QUICK)
-    watch = MeshHookWatch(database_url)
+    watch = MeshHookWatch(database_url, Hall())
     watch.start()
     try:
         yield

@@ -15,6 +15,7 @@ import pytest
 from ingest.database import Connection, connect
 from ingest.doors.meshhook.connection import connect as connect_meshhook
 from ingest.doors.meshhook.intake import Intake
+from ingest.hall import Hall
 from jobs.meshhook import MeshHookWatch
 from tests.end_to_end.running import ROOT, until
 from tests.meshhook import Stored, Worker
@@ -145,7 +146,7 @@ def test_a_mistake_of_ours_ends_the_reading_for_a_moment_only(
 
     monkeypatch.setattr(Intake, "tick", tick)
     worker.whole_run()
-    watch = MeshHookWatch(database_url)
+    watch = MeshHookWatch(database_url, Hall())
     watch.start()
     try:
         until(lambda: stored.trials() == (2, 0), 15)

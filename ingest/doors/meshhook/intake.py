@@ -30,7 +30,7 @@ from ingest.exceptions import InvalidEvent
 from ingest.hall import Hall
 from ingest.landing import land
 from ingest.models import ExecutionReport, JsonObject
-from ingest.rows import Row, error_row, execution_row
+from ingest.rows import Row, execution_row
 from ingest.statements import load_statements
 from ingest.uuid7 import uuid7
 
@@ -348,10 +348,10 @@ def end_run(batch: Batch, run: Run, place: Place, status: Any, ended_at: datetim
 
 def _error_row(raw: JsonObject, now: datetime, hall: Hall) -> Row:
     try:
-        return error_row(hall.normalise(raw, now))
+        return hall.row(raw, now)
     except InvalidEvent as error:
         log.warning("a failure of MeshHook isn't understood, it is kept as it is", reason=str(error))
-        return error_row(hall.normalise(_unreadable(raw), now))
+        return hall.row(_unreadable(raw), now)
 
 
 def _unreadable(record: JsonObject) -> JsonObject:

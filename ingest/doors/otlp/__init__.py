@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from ingest.access import bearer
-from ingest.doors.batch import commit_rows
+from ingest.doors.batch import commit_rows, over_limit
 from ingest.doors.gate import Gate, Owner, Visit
 from ingest.doors.otlp.answers import JSON, Encoding, encoding_of, failed, taken
 from ingest.doors.otlp.events import PROJECT, raw_event
@@ -19,7 +19,7 @@ from ingest.doors.room import Share
 from ingest.doors.shapes import text
 from ingest.exceptions import InvalidEvent
 from ingest.keys import Grant
-from ingest.rows import Row, error_row
+from ingest.rows import Row
 
 PATH = "/v1/logs"
 _BREATH = 100  # records read before other requests get a turn
@@ -60,6 +60,7 @@ class _Intake:
         self._grant = grant
         self._owner = owner
         self._share = share
+        self._toll = gate.toll(grant)
         self._received_at = datetime.now(UTC)
         self._identities = Identities()
         self._projects: dict[str, Owner | Problem] = {}
@@ -99,6 +100,8 @@ class _Intake:
         counts["otlp_records", "kept"] += len(self._rows)
         counts["otlp_records", "below_error"] += self._below
         counts["otlp_records", "refused"] += len(self._refused)
+        if self._toll.over:
+            raise over_limit(self._toll, {})
         reasons = [f"Record {index}: {reason}" for index, reason in sorted(self._refused.items())[:_MOST_REASONS]]
         return taken(encoding, len(self._refused), " ".join(reasons))
 
@@ -108,7 +111,7 @@ class _Intake:
         project = await self._project(record, raw["metadata"])
         raw["error_id"] = self._identities.identify(record, project)
         raw["project_id"] = None if project is None else str(project)
-        return error_row(self._gate.hall.normalise(raw, self._received_at))
+        return self._gate.hall.row(raw, self._received_at, self._toll)
 
     async def _project(self, record: LogRecord, metadata: dict[str, object]) -> UUID | None:
         """Whose the record is: as it says itself, else its resource, else the request. A name that nothing has is kept

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest.access import bearer
-from ingest.doors.batch import commit_rows
+from ingest.doors.batch import commit_rows, over_limit
 from ingest.doors.decompression import decompressed
 from ingest.doors.documents import check_values, parsed
 from ingest.doors.gate import Gate, Owner, Visit
@@ -23,13 +23,19 @@ from ingest.doors.sentry.framing import Envelope, Item, read_envelope
 from ingest.doors.sentry.sessions import session_reports, sums_reports
 from ingest.doors.shapes import record, records, text
 from ingest.exceptions import InvalidEvent
-from ingest.rows import Row, error_row, execution_row
+from ingest.limits import Toll
+from ingest.rows import Row, counted_row, execution_row
 
 PATH = re.compile(r"/api/(?P<project>[0-9A-Za-z-]{1,40})/(?P<door>envelope|store)/?")
 _AUTH_KEY = re.compile(r"(?:^|[\s,])sentry_key\s*=\s*\"?([^\s,\"]+)")
 _DSN_KEY = re.compile(r"https?://([^:/@\s]+)(?::[^@/\s]*)?@")
 _CATEGORIES = "error;session;default"
 _NO_ERRORS = ("transaction", "feedback", "replay_event", "profile")  # old SDKs send them as events
+_MOST_HELD_BACK = 1_000_000  # that one report may tell of
+_HELD_BACK = {
+    "title": "Errors that an SDK held back while it was above a limit",
+    "fingerprint": "sentry-ratelimit-backoff",
+}
 _BREATH = 100  # items read before other requests get a turn
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -84,15 +90,15 @@ async def _taken(visit: Visit, gate: Gate) -> Answer:
     assert match is not None, "the corridor leads nowhere else"
     key = _key_of(visit)
     if key is not None:
-        owner = await _owner(gate, key, match["project"])
+        owner, toll = await _admitted(gate, key, match["project"])
         body = await gate.body(visit)
         envelope = _read(body, match["door"], gate)
     else:  # some SDKs name the key in the envelope alone
         body = await gate.body(visit)
         envelope = _read(body, match["door"], gate)
         found = _DSN_KEY.match(text(envelope.headers.get("dsn")) or "")
-        owner = await _owner(gate, found[1] if found else None, match["project"])
-    return await _store(envelope, owner, gate)
+        owner, toll = await _admitted(gate, found[1] if found else None, match["project"])
+    return await _store(envelope, owner, gate, toll)
 
 
 def _key_of(visit: Visit) -> str | None:
@@ -102,8 +108,9 @@ def _key_of(visit: Visit) -> str | None:
     return visit.parameter("sentry_key") or bearer(visit.header(b"authorization"))
 
 
-async def _owner(gate: Gate, key: str | None, project: str) -> Owner:
-    return await gate.owner(await gate.access.require(key, "ingest"), project)
+async def _admitted(gate: Gate, key: str | None, project: str) -> tuple[Owner, Toll]:
+    grant = await gate.access.require(key, "ingest")
+    return await gate.owner(grant, project), gate.toll(grant)
 
 
 def _read(body: bytes, door: str, gate: Gate) -> Envelope:
@@ -125,7 +132,7 @@ def _unwrapped(body: bytes, limit: int) -> bytes:
         return body
 
 
-async def _store(envelope: Envelope, owner: Owner, gate: Gate) -> Answer:
+async def _store(envelope: Envelope, owner: Owner, gate: Gate, toll: Toll) -> Answer:
     received_at = datetime.now(UTC)
     rows: list[Row] = []
     problem = envelope.damage
@@ -135,7 +142,7 @@ async def _store(envelope: Envelope, owner: Owner, gate: Gate) -> Answer:
             await asyncio.sleep(0)
         gate.counts["sentry_items", item.kind if item.kind in _KNOWN_KINDS else "other"] += 1
         try:
-            taken = _rows(item, envelope, owner, received_at, gate)
+            taken = _rows(item, envelope, owner, received_at, gate, toll)
         except InvalidEvent as error:
             problem = problem or str(error)
         else:
@@ -150,17 +157,19 @@ async def _store(envelope: Envelope, owner: Owner, gate: Gate) -> Answer:
         outcome = await commit_rows(gate, rows)
         if len(outcome.rejected) == len(rows):
             raise Problem(400, next(iter(outcome.rejected.values())))
+    if toll.over:
+        raise over_limit(toll, {})
     return answer(200, json.dumps({"id": event_id} if event_id else {}).encode(), b"application/json", _CORS)
 
 
-def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, gate: Gate) -> list[Row]:
+def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, gate: Gate, toll: Toll) -> list[Row]:
     """What an item adds. Raises InvalidEvent where it can't be read."""
     if item.kind == "event":
         event = _payload(item)
         if record(event).get("type") in _NO_ERRORS:
             return []
         raw = raw_event(event, envelope.headers.get("event_id"))
-        return [error_row(gate.hall.normalise(owner.own(raw), received_at))]
+        return [gate.hall.row(owner.own(raw), received_at, toll)]
     if item.kind == "session":
         return [execution_row(report) for report in session_reports(_payload(item), owner.project_id, received_at)]
     if item.kind == "sessions":
@@ -168,7 +177,9 @@ def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, g
         reports = sums_reports(_payload(item), sent_at, owner.project_id, received_at)
         return [execution_row(report) for report in reports]
     if item.kind == "client_report":
-        _count_discarded(_payload(item), gate)
+        report = _payload(item)
+        _count_discarded(report, gate)
+        return _held_back(report, owner, received_at, gate)
     return []
 
 
@@ -180,6 +191,20 @@ def _payload(item: Item) -> Any:
         raise InvalidEvent(problem.detail) from None
     except ValueError as error:
         raise InvalidEvent(f"The payload of the {item.kind[:40]} can't be read as JSON: {error}.") from None
+
+
+def _held_back(report: Any, owner: Owner, received_at: datetime, gate: Gate) -> list[Row]:
+    """Errors that the SDK dropped because we had answered 429: their number is all that is left of them."""
+    held = 0
+    for entry in records(record(report).get("discarded_events"))[:100]:
+        quantity = entry.get("quantity")
+        is_error = text(entry.get("category")) in ("error", "default")
+        if is_error and text(entry.get("reason")) == "ratelimit_backoff" and isinstance(quantity, int):
+            held += min(max(quantity, 0), _MOST_HELD_BACK)
+    if not held:
+        return []
+    event = gate.hall.normalise(owner.own(dict(_HELD_BACK)), received_at)
+    return [counted_row(event._replace(stands_for=held))]
 
 
 def _count_discarded(report: Any, gate: Gate) -> None:

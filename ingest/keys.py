@@ -46,6 +46,7 @@ class Key:
     revoked_at: datetime | None
     project_number: int | None = None
     sealed: bytes | None = None
+    events_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,21 @@ def list_keys(connection: "Connection") -> list[Key]:
 
 def revoke_key(connection: "Connection", id_or_prefix: str) -> Key:
     """Take a key out of use; running servers notice within seconds. Raises UnknownKey."""
+    key = valid_key(connection, id_or_prefix)
+    connection.execute(_SQL["revoke_key"], {"id": key.id})
+    return key
+
+
+def limit_key(connection: "Connection", id_or_prefix: str, events_per_minute: int | None) -> Key:
+    """Give a key a limit of its own, None for that of the settings; running servers notice within seconds. Raises
+    UnknownKey."""
+    key = valid_key(connection, id_or_prefix)
+    connection.execute(_SQL["limit_key"], {"id": key.id, "events_per_minute": events_per_minute})
+    return key
+
+
+def valid_key(connection: "Connection", id_or_prefix: str) -> Key:
+    """The one valid key that has this id or begins so. Raises UnknownKey."""
     found = [
         key
         for key in list_keys(connection)
@@ -123,7 +139,6 @@ def revoke_key(connection: "Connection", id_or_prefix: str) -> Key:
     if len(found) != 1:
         how_many = "No valid key has" if not found else f"{len(found)} keys have"
         raise UnknownKey(f"{how_many} this id or beginning. `meshhook-errors keys list` shows them.")
-    connection.execute(_SQL["revoke_key"], {"id": found[0].id})
     return found[0]
 
 

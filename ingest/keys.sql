@@ -9,8 +9,11 @@ from api_keys k left join projects p on p.number = k.project_number
 where k.key_sha256 = %(sha256)s and k.revoked_at is null;
 
 -- list_keys: all keys, oldest first
-select id, name, role, key_prefix, created_at, revoked_at, project_number, sealed
+select id, name, role, key_prefix, created_at, revoked_at, project_number, sealed, events_per_minute
 from api_keys order by created_at, id;
+
+-- limit_key: how many events a minute may be sent with a key
+update api_keys set events_per_minute = %(events_per_minute)s where id = %(id)s;
 
 -- revoke_key: take a key out of use
 update api_keys set revoked_at = now() where id = %(id)s;

@@ -39,6 +39,7 @@ class Project:
     number: int | None
     id: UUID | None
     name: str = ""
+    events_per_minute: int | None = None
 
     @property
     def reference(self) -> str:
@@ -62,6 +63,15 @@ def create_project(connection: "Connection", name: str, project_id: UUID | None 
 def list_projects(connection: "Connection") -> list[Project]:
     """All projects that have a number."""
     return [Project(*row) for row in connection.execute(_SQL["list_projects"])]
+
+
+def limit_project(connection: "Connection", number: int, events_per_minute: int | None) -> Project:
+    """Give a project a limit of its own, None for that of the settings; running servers notice within seconds. Raises
+    UnknownProject."""
+    project = find_project(connection, number)
+    values = {"number": project.number, "events_per_minute": events_per_minute}
+    connection.execute(_SQL["limit_project"], values)
+    return project
 
 
 def find_project(connection: "Connection", number: int) -> Project:

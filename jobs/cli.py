@@ -21,18 +21,21 @@ from jobs.demo_cli import demo
 from jobs.exceptions import JobError, StartFailed
 from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
+from jobs.limits_cli import limit_key, limit_project
 from jobs.meshhook_cli import connect_meshhook, disconnect_meshhook
 from jobs.users_cli import users
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="MeshHook Errors.")
-keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
-projects = typer.Typer(no_args_is_help=True, help="Projects and their numbers: create, list.")
+keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, limit, revoke.")
+projects = typer.Typer(no_args_is_help=True, help="Projects and their numbers: create, list, limit.")
 app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
 app.add_typer(projects, name="projects")
 app.command("connect-meshhook")(connect_meshhook)
 app.command("disconnect-meshhook")(disconnect_meshhook)
 app.command()(demo)
+keys.command("limit")(limit_key)
+projects.command("limit")(limit_project)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
 
@@ -173,7 +176,8 @@ def list_keys() -> None:
     with _database("keys") as connection:
         for key in read(connection):
             state = "revoked" if key.revoked_at else "valid"
-            typer.echo(f"{key.id}  {key.prefix}…  {key.role:<6}  {state:<7}  {key.created_at:%Y-%m-%d}  {key.name}")
+            since = f"{key.created_at:%Y-%m-%d}"
+            typer.echo(f"{key.id}  {key.prefix}…  {key.role:<6}  {state:<7}  {since}  {key.name}{_limit(key)}")
             if dsn := sendable_dsn(key, settings().api_url, _vault()):
                 typer.echo(f"    DSN  {dsn}")
 
@@ -220,7 +224,11 @@ def list_projects() -> None:
 
     with _database("projects") as connection:
         for project in read(connection):
-            typer.echo(f"{project.number:>5}  {project.id or '-'!s:<36}  {project.name}")
+            typer.echo(f"{project.number:>5}  {project.id or '-'!s:<36}  {project.name}{_limit(project)}")
+
+
+def _limit(limited: Any) -> str:
+    return f"  (at most {limited.events_per_minute} events a minute)" if limited.events_per_minute else ""
 
 
 @app.callback()

@@ -117,7 +117,8 @@ def _difference(kept: pl.DataFrame, published: pl.DataFrame, key: str) -> str:
 def _duplicates(paths: list[str], dataset: Dataset) -> list[str]:
     if not paths:
         return []
-    ids = pl.scan_parquet(paths, hive_partitioning=False).select(pl.col(_ID[dataset]))
+    parts = pl.scan_parquet(paths, hive_partitioning=False, missing_columns="insert", extra_columns="ignore")
+    ids = parts.select(pl.col(_ID[dataset]))
     try:
         counted = ids.select(pl.len().alias("rows"), pl.col(_ID[dataset]).n_unique().alias("ids")).collect()
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -15,7 +15,8 @@ from analytics.pages.stack_view import dicts, stack_html
 
 Json = dict[str, Any]
 _SHOWN_ELSEWHERE = frozenset(
-    """message exception frames causes stack tags request user contexts extra breadcrumbs attributes resource""".split()
+    """counted message exception frames causes stack tags request user contexts extra breadcrumbs attributes
+    resource""".split()
 )
 _SECTIONS = (
     ("User", "user"),
@@ -33,6 +34,8 @@ def event_view(event: Json) -> None:
     st.html(
         f'<h3 style="margin:0;overflow-wrap:anywhere">{severity_mark(event["severity"])}{escape(event["title"])}</h3>'
     )
+    if metadata.get("counted"):
+        st.info(_counted(event["stands_for"]))
     if chips := _chips(metadata.get("tags")):
         st.html(chips)
     with st.container(key="lists_event"):
@@ -49,6 +52,11 @@ def event_view(event: Json) -> None:
                     st.html(_definitions(_flat(metadata[name])))
     with st.expander("Raw"):
         st.code(json.dumps(event, indent=2, default=str, ensure_ascii=False), language="json")
+
+
+def _counted(number: int) -> str:
+    what = "This error was" if number == 1 else f"These {number:,} errors were"
+    return f"{what} counted without details: the group was in a flood, or a key above its limit."
 
 
 def _what_happened(event: Json, metadata: Json) -> None:

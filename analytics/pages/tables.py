@@ -46,13 +46,20 @@ def events_table(events: Sequence[dict[str, Any]], zone: str, names: Names) -> s
         rows.append(
             f'<tr><td class="mh-dim">{clock(event["timestamp"], zone)}</td>'
             f'<td title="{title}">{severity_mark(event["severity"])}'
-            f'<a href="{_event_link(event["error_id"])}" target="_self">{title}</a></td>{workflow}'
+            f'<a href="{_event_link(event["error_id"])}" target="_self">{title}</a>{_times(event)}</td>{workflow}'
             f'<td class="mh-dim">{escape(event["source"])} · {escape(event["error_type"])}</td></tr>'
         )
     head = '<tr><th style="width:4.5rem">Time</th><th>Error</th>'
     head += '<th class="mh-roomy" style="width:25%">Workflow</th>' if has_workflows else ""
     head += '<th style="width:8.8rem">Source · type</th></tr>'
     return f'<div class="mh-fits"><table class="mh-table">{head}{"".join(rows)}</table></div>'
+
+
+def _times(event: dict[str, Any]) -> str:
+    """For how many errors a row stands that were counted without their details."""
+    number = event["stands_for"]
+    about = f"stands for {number:,} errors, which were counted without their details"
+    return f' <span class="mh-dim" title="{about}">×{number:,}</span>' if number > 1 else ""
 
 
 def stuck_table(runs: Sequence[StuckRun], names: Names, now: datetime, zone: str) -> str:

@@ -28,16 +28,16 @@ class Delivery:
 
     def deliver(self, path: str, items: list[bytes], timeout: float | None) -> list[bytes]:
         """Try once, for at most `timeout` seconds where that is shorter than usual. Answers the items that are
-        still to be sent: none after a final answer, be it a refusal.
+        still to be sent: none after a final answer, be it a refusal. One that was counted for a limit is final, too.
 
         A refused batch is halved, so that a bad item never sinks its neighbours.
         """
         answer = self._attempt(path, items, timeout)
         self.retry_after = None if answer is None else answer.retry_after
-        if answer is None or answer.status >= 500 or answer.status in _LATER:
-            return items
-        if 200 <= answer.status < 300:
+        if answer is not None and (200 <= answer.status < 300 or _was_counted(answer)):
             self._note_rejected(answer.body)
+        elif answer is None or answer.status >= 500 or answer.status in _LATER:
+            return items
         elif answer.status in _SPLIT and len(items) > 1:
             middle = len(items) // 2
             left = self.deliver(path, items[:middle], timeout)
@@ -66,6 +66,16 @@ class Delivery:
         if rejected:
             self._losses.count(len(rejected))
             self._complain("rejected", f"the server refused an event: {reason[:200].rstrip('.')}")
+
+
+def _was_counted(answer: Answer) -> bool:
+    """A server that limits us has kept the number of these, and wants the next ones later."""
+    if answer.status != 429:
+        return False
+    try:
+        return "counted" in json.loads(answer.body)
+    except (ValueError, TypeError):
+        return False
 
 
 def _advice(status: int) -> str:

@@ -264,6 +264,8 @@ class Sender:
                 self._settle(batch)
                 if give_up_at is not None and time.monotonic() > give_up_at:
                     return
+                if give_up_at is None and self._delivery.retry_after:  # taken, and the server asks for a rest
+                    self._rest(pause, self._delivery.retry_after)
                 continue
             if give_up_at is not None or not self._rest(pause, self._delivery.retry_after):
                 return

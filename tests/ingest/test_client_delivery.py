@@ -64,6 +64,17 @@ def test_it_waits_as_long_as_the_server_asks(receiver: Receiver, is_flushed: boo
     assert len(receiver.times) == 3
 
 
+def test_what_was_counted_for_a_limit_is_not_sent_again_and_the_next_waits(receiver: Receiver) -> None:
+    receiver.answers = [(429, {"Retry-After": "1"})]
+    receiver.answer = b'{"status":429,"counted":1,"accepted":1,"duplicates":0,"rejected":[]}'
+    client.capture_message("counted")
+    receiver.wait_for_requests(1)
+    client.capture_message("later")
+    assert [event["message"] for event in receiver.wait_for(1)] == ["later"]
+    assert receiver.times[1] - receiver.times[0] >= 1
+    assert client.dropped() == 0
+
+
 def test_it_waits_until_the_date_that_the_server_names(receiver: Receiver) -> None:
     until = int(time.time()) + 2  # a date has no fractions
     receiver.answers = [(503, {"Retry-After": formatdate(until, usegmt=True)})]

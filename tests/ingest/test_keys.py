@@ -8,7 +8,7 @@ from ingest.keys import Grant, UnknownKey, create_key, find_grant, list_keys, re
 
 def test_a_key_has_its_role_until_it_is_revoked(connection: Connection) -> None:
     key = create_key(connection, "worker", "ingest")
-    assert find_grant(connection, key) == Grant("ingest")
+    assert find_grant(connection, key) == Grant("ingest", key_id=list_keys(connection)[0].id)
     revoke_key(connection, str(list_keys(connection)[0].id))
     assert find_grant(connection, key) is None
 

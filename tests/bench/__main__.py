@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import capture, ingest, latency, meshhook
+from tests.bench import capture, hall, ingest, latency, meshhook
 from tests.end_to_end.running import ROOT, running
+from tests.end_to_end.storm import STORM, storm
 
 
 @dataclass
@@ -41,7 +42,11 @@ def measure(seconds: float, rounds: int, breaches: int) -> list[Row]:
         )
     )
     rows += meshhook_rows(meshhook.measure(8 * rounds, round(150 * seconds)))
-    with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "data") as installation:
+    rows.append(hall_row())
+    rows.append(storm_row())
+    # Every event is kept whole here: in a flood there would be less to do.
+    whole = {"MESHHOOK_ERRORS_DETAILS_PER_MINUTE": "100000000"}
+    with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "data", **whole) as installation:
         theirs, ours = ingest.single_events(installation, seconds, rounds)
         rows.append(
             Row(
@@ -89,6 +94,36 @@ def measure(seconds: float, rounds: int, breaches: int) -> list[Row]:
             )
         )
     return rows
+
+
+def hall_row() -> Row:
+    """Masking, classification, fingerprint and sampling of one error."""
+    again, first, errors = hall.microseconds()
+    return Row(
+        f"the hall, an error that repeats (median over {errors} labelled errors)",
+        f"{again:.1f} µs",
+        f"{first:.0f} µs (the first time)",
+        f"1/{first / again:.0f}",
+        "≤ 25 µs",
+        again <= 25,
+    )
+
+
+def storm_row(errors: int = 200_000) -> Row:
+    """One group's flood, and what a neighbour feels of it."""
+    limit = {"MESHHOOK_ERRORS_PROJECT_EVENTS_PER_MINUTE": "150000"}
+    with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "data", **limit) as installation:
+        weather = storm(installation, errors)
+        answer = installation.request("GET", f"/api/error-metrics?interval=1h&project_id={STORM}")
+    counted = sum(bucket["errors"] for bucket in answer["buckets"])
+    return Row(
+        f"a storm of {errors:,} errors of one group from 8 clients: {counted:,} counted in {weather.seconds:.0f} s",
+        f"worst delay of a neighbour {weather.worst_delay:.2f} s",
+        f"{weather.memory_grown / 2**20:.0f} MiB more memory, {weather.stored / 2**20:.0f} MiB stored",
+        "",
+        "exact, ≤ 1 s",
+        counted == errors and weather.worst_delay <= 1,
+    )
 
 
 def meshhook_rows(cost: meshhook.Cost) -> list[Row]:

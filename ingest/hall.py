@@ -5,6 +5,7 @@ event that isn't one is refused.
 """
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -53,6 +54,7 @@ class Hall:
     def __init__(self, classifier: Classifier | None = None, sampler: Sampler | None = None) -> None:
         self.classifier = classifier or Classifier()
         self.sampler = sampler or Sampler()
+        self.counted: Counter[str] = Counter()  # errors of which only the count was kept, by the reason
 
     def normalise(self, raw: JsonObject, received_at: datetime) -> ErrorEvent:
         """Make an event of what a door took in. Raises InvalidEvent, which names the field."""
@@ -91,8 +93,14 @@ class Hall:
         """The same as a row: a counted one where a limit is passed (`toll`), or its group is in a flood. Raises
         InvalidEvent."""
         event = self.normalise(raw, received_at)
-        is_within = toll is None or toll.admits(event.project_id)
-        return error_row(event) if self.sampler.keeps_details(event) and is_within else counted_row(event)
+        is_sampled = self.sampler.keeps_details(event)
+        if toll is not None and not toll.admits(event.project_id):
+            self.counted["limit"] += 1
+        elif not is_sampled:
+            self.counted["flood"] += 1
+        else:
+            return error_row(event)
+        return counted_row(event)
 
 
 def hall_of(options: Settings) -> Hall:

@@ -64,6 +64,12 @@ class _Counts(Collector):
         yield GaugeMetricFamily("meshhook_errors_requests_waiting", "Requests before their commit.", writer.backlog())
         yield GaugeMetricFamily("meshhook_errors_body_bytes", "Bodies under way.", room.taken)
         yield CounterMetricFamily("meshhook_errors_turned_away", "Requests answered 429.", room.turned_away)
+        family = CounterMetricFamily(
+            "meshhook_errors_counted", "Errors counted without their details.", labels=["reason"]
+        )
+        for reason in ("flood", "limit"):
+            family.add_metric([reason], self._gate.hall.counted[reason])
+        yield family
         yield from self._come_in()
         yield GaugeMetricFamily("meshhook_errors_spool_bytes", "Bytes that wait in the spool.", self._spool.size())
         yield GaugeMetricFamily("meshhook_errors_postgres_up", "1 while Postgres takes rows.", float(writer.connected))

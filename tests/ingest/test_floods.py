@@ -170,6 +170,13 @@ def test_above_its_limit_a_sender_gets_429_and_every_error_counts(limited: Api, 
     assert sum(bucket["errors"] for bucket in buckets) == 5
 
 
+def test_the_metrics_say_what_was_only_counted(limited: Api) -> None:
+    limited.send([{"message": "boom"}] * 5)
+    lines = limited.get("/metrics").text.splitlines()
+    assert 'meshhook_errors_counted_total{reason="limit"} 2.0' in lines
+    assert 'meshhook_errors_counted_total{reason="flood"} 0.0' in lines
+
+
 def test_a_bad_item_above_the_limit_is_still_named(limited: Api) -> None:
     body = limited.send([{"message": "boom"}] * 4 + [{"severity": "dreadful"}]).json()
     assert (body["accepted"], body["counted"], [item["index"] for item in body["rejected"]]) == (4, 1, [4])

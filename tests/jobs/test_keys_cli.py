@@ -45,3 +45,15 @@ def test_a_name_that_nobody_could_read_is_refused(database_url: str) -> None:
     for name in ("", "two\nlines", "x" * 101):
         assert "The key's name" in said(command("keys", "create", name, DATABASE_URL=database_url))
         assert "The project's name" in said(command("projects", "create", name, DATABASE_URL=database_url))
+
+
+def test_keys_and_projects_are_given_limits_and_lose_them_again(connection: Connection, database_url: str) -> None:
+    key = command("keys", "create", "wild", DATABASE_URL=database_url).stdout.strip()
+    assert "at most 500 events" in command("keys", "limit", key[:14], "500", DATABASE_URL=database_url).stdout
+    assert "at most 60 events" in command("projects", "limit", "1", "60", DATABASE_URL=database_url).stdout
+    assert "wild  (at most 500 events a minute)" in command("keys", "list", DATABASE_URL=database_url).stdout
+    assert "default  (at most 60 events a minute)" in command("projects", "list", DATABASE_URL=database_url).stdout
+    assert "the limit of the settings" in command("projects", "limit", "1", "0", DATABASE_URL=database_url).stdout
+    assert connection.execute("select events_per_minute from projects").fetchall() == [(None,)]
+    assert "No project is called '9'" in said(command("projects", "limit", "9", "5", DATABASE_URL=database_url))
+    assert "No valid key" in said(command("keys", "limit", "nobody", "5", DATABASE_URL=database_url))

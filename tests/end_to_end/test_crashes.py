@@ -20,7 +20,11 @@ pytestmark = pytest.mark.timeout(400)  # a disk that others use too makes many s
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = {"MESHHOOK_ERRORS_MIRROR_MAX_LAG": "1", "MESHHOOK_ERRORS_MIRROR_MAX_ROWS": "1000"}
+    settings = {
+        "MESHHOOK_ERRORS_MIRROR_MAX_LAG": "1",
+        "MESHHOOK_ERRORS_MIRROR_MAX_ROWS": "1000",
+        "MESHHOOK_ERRORS_DETAILS_PER_MINUTE": "1000000",  # each row is looked for by its id
+    }
     with running(tmp_path_factory.mktemp("crash") / "data", **settings) as started:
         yield started
 

@@ -25,6 +25,7 @@ from tests.meshhook import Stored, Worker
 def jobs(database_url: str, lake_dir: Path) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**os.environ, "DATABASE_URL": database_url, "LAKE_URL": str(lake_dir)}
     environment["MESHHOOK_ERRORS_DATA_DIR"] = str(lake_dir.parent)
+    environment["MESHHOOK_ERRORS_DETAILS_PER_MINUTE"] = "1000000"  # each row is looked at
     log = lake_dir.with_suffix(".log").open("ab")
     command = [sys.executable, "-m", "jobs.cli", "jobs"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

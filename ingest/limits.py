@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import UUID
 
 from ingest.database import Connection
@@ -15,6 +16,7 @@ from ingest.statements import load_statements
 
 _SQL = load_statements(__file__)
 _MOST_BUCKETS = 10_000
+_Owner = TypeVar("_Owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class LimitsOfTheirOwn:
     """Events per minute of the keys and projects that have a limit of their own."""
 
     keys: Mapping[UUID, int] = field(default_factory=dict)
-    projects: Mapping[UUID | None, int] = field(default_factory=dict)
+    projects: Mapping[str | None, int] = field(default_factory=dict)
 
 
 def read_limits(connection: Connection) -> LimitsOfTheirOwn:
@@ -60,28 +62,30 @@ class Limits:
         self._per_project = per_project
         self._clock = clock
         self._own = LimitsOfTheirOwn()
-        self._buckets: dict[tuple[str, UUID | None], _Bucket] = {}
+        # Apart, because events may name any project: whoever makes us forget projects must not refill a key's bucket.
+        self._of_keys: dict[UUID | None, _Bucket] = {}
+        self._of_projects: dict[str | None, _Bucket] = {}
 
     def replace(self, own: LimitsOfTheirOwn) -> None:
         """Take over limits that have changed."""
         self._own = own
 
-    def take(self, key_id: UUID | None, project_id: UUID | None) -> float:
+    def take(self, key_id: UUID | None, project_id: str | None) -> float:
         """Count one event; answers 0, or the seconds to wait where it is one too many."""
         own = self._own
         of_key = own.keys.get(key_id, self._per_key) if key_id is not None else self._per_key
         of_project = own.projects.get(project_id, self._per_project)
-        wait = self._take(("key", key_id), of_key) if of_key else 0.0
-        return wait or (self._take(("project", project_id), of_project) if of_project else 0.0)
+        wait = _take(self._of_keys, key_id, of_key, self._clock()) if of_key else 0.0
+        return wait or (_take(self._of_projects, project_id, of_project, self._clock()) if of_project else 0.0)
 
-    def _take(self, whose: tuple[str, UUID | None], per_minute: int) -> float:
-        now = self._clock()
-        bucket = self._buckets.get(whose)
-        if bucket is None or bucket.per_minute != per_minute:
-            if len(self._buckets) >= _MOST_BUCKETS:
-                self._buckets.clear()
-            bucket = self._buckets[whose] = _Bucket(per_minute, now)
-        return bucket.take(now)
+
+def _take(buckets: dict[_Owner, _Bucket], owner: _Owner, per_minute: int, now: float) -> float:
+    bucket = buckets.get(owner)
+    if bucket is None or bucket.per_minute != per_minute:
+        if len(buckets) >= _MOST_BUCKETS:
+            buckets.clear()
+        bucket = buckets[owner] = _Bucket(per_minute, now)
+    return bucket.take(now)
 
 
 class Toll:
@@ -97,7 +101,7 @@ class Toll:
 
     def admits(self, project_id: str | None) -> bool:
         """Whether the next event, of this project, is within the limits."""
-        wait = self._limits.take(self._key_id, None if project_id is None else UUID(project_id))
+        wait = self._limits.take(self._key_id, project_id)
         if wait:
             self.over += 1
             self.wait = max(self.wait, wait)

@@ -21,6 +21,7 @@ _TO_ESCAPE = re.compile(r"[\\\t\n\r]").search
 _BEGINS_WITH_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\t").match
 _COUNTED = b'{"counted":true}'  # the metadata of a counted row
 _COLUMNS = 12  # of an error's line
+_IS_COUNTED = re.compile(rb'(?:[^\t]*+\t){6}\{"counted":true\}\t(?:[^\t]*+\t){4}[1-9][0-9]{0,17}\n').fullmatch
 _BUCKET = len("2026-11-24T12:00:0")  # the timestamp's beginning that names ten seconds
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -71,7 +72,7 @@ def row_of_line(fact: Fact, line: bytes) -> Row:
     row_id = line[:36].decode() if _BEGINS_WITH_ID(line) else "damaged"
     if fact == "errors" and line.count(b"\t") == _COLUMNS - 2:
         line = line.removesuffix(b"\n") + b"\t1\n"  # spooled by a version in which each row stood for one error
-    return Row(fact, row_id, line, b"\t" + _COUNTED + b"\t" in line)
+    return Row(fact, row_id, line, _IS_COUNTED(line) is not None)
 
 
 def lines_of(rows: Iterable[Row]) -> list[bytes]:

@@ -180,3 +180,12 @@ def test_connect_shows_each_project_its_dsn(connection: Connection) -> None:
     assert page.code[0].value.endswith("@127.0.0.1:8080/2")
     assert list_keys(connection)[1].project_number == 2
     assert not page.exception
+
+
+def test_errors_that_were_only_counted_are_shown_as_such(connection: Connection) -> None:
+    error_id = insert_error(connection, metadata='{"counted": true}')
+    connection.execute("update error_metrics set stands_for = 1400")
+    assert "×1,400" in text_of(opened("overview"))
+    page = opened("history", error_id=str(error_id))
+    assert "These 1,400 errors were counted without details" in page.info[0].value
+    assert "counted" not in text_of(page)

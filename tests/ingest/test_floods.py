@@ -113,7 +113,19 @@ def test_a_counted_row_is_known_again_in_the_spool() -> None:
     hall = Hall(sampler=Sampler(1))
     rows = [hall.row({"message": "boom"}, NOW) for _ in range(3)]
     assert [row_of_line("errors", row.line) for row in rows] == rows
-    assert not row_of_line("errors", rows[1].line[:60] + b"\n").is_counted  # a torn one
+
+
+@pytest.mark.parametrize(
+    ("whole", "damaged", "is_counted"),
+    [(b"\t1\n", b"\n", True), (b"\t1\n", b"\tone\n", False), (b"worker\t", b"worker", False)],
+    ids=["as spooled before", "no number", "a column less"],
+)
+def test_a_damaged_row_of_the_spool_stops_none_behind_it(whole: bytes, damaged: bytes, is_counted: bool) -> None:
+    hall = Hall(sampler=Sampler(1))
+    line = [hall.row({"message": "boom"}, NOW) for _ in range(2)][1].line
+    again = row_of_line("errors", line.replace(whole, damaged))
+    assert again.is_counted is is_counted
+    assert len(lines_of([again])) == 1
 
 
 def test_a_limit_lets_a_minute_through_and_then_its_rate() -> None:
@@ -135,10 +147,17 @@ def test_a_key_and_a_project_may_have_a_limit_of_their_own(connection: Connectio
     limits = Limits()
     limits.replace(read_limits(connection))
     assert [limits.take(limited.id, None) > 0 for _ in range(3)] == [False, False, True]
-    assert [limits.take(None, project.id) > 0 for _ in range(2)] == [False, True]
+    assert [limits.take(None, str(project.id)) > 0 for _ in range(2)] == [False, True]
     assert limits.take(uuid4(), None) == 0.0
     limit_key(connection, key[:14], None)
-    assert read_limits(connection) == LimitsOfTheirOwn({}, {project.id: 1})
+    assert read_limits(connection) == LimitsOfTheirOwn({}, {str(project.id): 1})
+
+
+def test_naming_many_projects_refills_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.limits._MOST_BUCKETS", 5)
+    limits = Limits(per_key=60, per_project=1_000_000, clock=lambda: 0.0)
+    key = uuid4()
+    assert sum(limits.take(key, str(uuid4())) > 0 for _ in range(100)) == 40
 
 
 def test_a_toll_says_how_many_were_over_and_when_to_come_back() -> None:
@@ -166,8 +185,12 @@ def test_above_its_limit_a_sender_gets_429_and_every_error_counts(limited: Api, 
     assert total(connection) == (5, 4)
     assert limited.send(events[0]).json()["counted"] == 1  # sent again after all: nothing is counted twice
     assert total(connection) == (5, 4)
-    buckets = limited.get("/api/error-metrics", interval="1h").json()["buckets"]
-    assert sum(bucket["errors"] for bucket in buckets) == 5
+    for start in (
+        datetime.now(UTC) - timedelta(hours=1),
+        datetime.now(UTC) - timedelta(days=2),
+    ):  # live, and with the lake
+        buckets = limited.get("/api/error-metrics", interval="1h", start=start.isoformat()).json()["buckets"]
+        assert sum(bucket["errors"] for bucket in buckets) == 5
 
 
 def test_the_metrics_say_what_was_only_counted(limited: Api) -> None:

@@ -14,7 +14,7 @@ from jobs.tally import Tally
 from tests.seeding import insert_error, insert_many, insert_report, now
 
 BY_SERIES = """select date_bin('10 seconds', timestamp, 'epoch'), project_id, workflow_id, source, error_type, severity,
-    fingerprint, count(*) from error_metrics group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7"""
+    fingerprint, sum(stands_for) from error_metrics group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7"""
 ROLLUP = """select bucket, project_id, workflow_id, source, error_type, severity, fingerprint, errors
     from error_counts order by 1, 2, 3, 4, 5, 6, 7"""
 
@@ -41,6 +41,17 @@ def test_a_tick_answers_new_totals_of_touched_series(connection: Connection) -> 
     insert_error(connection, timestamp=moment)
     assert [row.errors for row in tally.tick().errors] == [2]
     assert tally.tick().errors == []
+
+
+def test_a_row_that_stands_for_several_errors_counts_as_many(connection: Connection, database_url: str) -> None:
+    tally = Tally(connection)
+    with connect(database_url, "open", autocommit=False) as horizon:
+        insert_error(horizon)
+        insert_error(connection)
+        connection.execute("update error_metrics set stands_for = 40")
+        assert [row.errors for row in tally.tick().pending_errors] == [40]  # what alerts see above the horizon
+    assert [row.errors for row in tally.tick().errors] in ([41], [1, 40], [40, 1])
+    assert_rollup_is_exact(connection)
 
 
 def test_a_late_commit_is_counted_once_and_never_skipped(connection: Connection, database_url: str) -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from ingest.database import Connection
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.quiet import QuietRuns
+from ingest.hall import Hall
+from ingest.sampling import Sampler
 from tests.meshhook import HTTP, Stored, Worker
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=3)
@@ -49,6 +51,15 @@ def test_an_error_says_where_in_meshhook_it_happened(worker: Worker, intake: Int
         "exception": {"type": "TypeError", "value": "fetch failed"},
     }
     assert told.items() <= error["metadata"].items()
+
+
+def test_a_flood_of_failures_is_counted_to_the_last(connection: Connection, worker: Worker, stored: Stored) -> None:
+    failed = worker.run()
+    for _ in range(9):
+        worker.fail(failed, 1, at=LONG_AGO)
+    Intake(connection, hall=Hall(sampler=Sampler(2))).tick()
+    assert stored.one("select sum(stands_for)::int from meshhook_errors.error_metrics") == 9
+    assert len(stored.errors()) == 3  # two whole, and one that stands for the others
 
 
 def test_the_time_is_that_of_meshhooks_own_row(worker: Worker, intake: Intake, stored: Stored) -> None:

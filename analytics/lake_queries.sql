@@ -14,7 +14,8 @@ group by 1, 2;
 
 -- groups: errors per group from the lake's parts
 select fingerprint, sum(stands_for)::bigint as errors,
-    max(case severity when 'high' then 3 when 'medium' then 2 else 1 end) as rank, max("timestamp") as last_seen, arg_max(title, "timestamp") as title
+    max(case severity when 'high' then 3 when 'medium' then 2 else 1 end) as rank,
+    max("timestamp") as last_seen, arg_max(title, "timestamp") as title
 from {parts}
 where "timestamp" >= $start and "timestamp" < $end {filters}
 group by 1;

@@ -55,7 +55,7 @@ _STATUSES = {
     413: "Too large, or too many items.",
     415: "An unknown Content-Encoding.",
     422: "Not JSON, or the only item can't be used.",
-    429: "Too much comes in at once; retry after the time given.",
+    429: "Too much comes in at once; retry after the time given. With `counted` in it: durable, don't send it again.",
     503: "Neither Postgres nor the spool takes it now; retry after the time given.",
 }
 _BYTES = {"type": "string", "format": "binary"}

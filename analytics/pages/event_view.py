@@ -56,7 +56,7 @@ def event_view(event: Json) -> None:
 
 def _counted(number: int) -> str:
     what = "This error was" if number == 1 else f"These {number:,} errors were"
-    return f"{what} counted without details: the group was in a flood, or a key above its limit."
+    return f"{what} counted without details: its group was in a flood, or its sender above a limit."
 
 
 def _what_happened(event: Json, metadata: Json) -> None:

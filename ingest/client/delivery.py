@@ -34,9 +34,11 @@ class Delivery:
         """
         answer = self._attempt(path, items, timeout)
         self.retry_after = None if answer is None else answer.retry_after
-        if answer is not None and (200 <= answer.status < 300 or _was_counted(answer)):
+        if answer is None:
+            return items
+        if 200 <= answer.status < 300 or _was_counted(answer):
             self._note_rejected(answer.body)
-        elif answer is None or answer.status >= 500 or answer.status in _LATER:
+        elif answer.status >= 500 or answer.status in _LATER:
             return items
         elif answer.status in _SPLIT and len(items) > 1:
             middle = len(items) // 2

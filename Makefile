@@ -43,7 +43,7 @@ up: env
 test: env-dev check
 	@$(BIN)/python -m tests.browser
 	@$(BIN)/python -m tests.node
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: env-dev
 	@$(BIN)/ruff check .

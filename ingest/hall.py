@@ -56,8 +56,9 @@ class Hall:
         self.sampler = sampler or Sampler()
         self.counted: Counter[str] = Counter()  # errors of which only the count was kept, by the reason
 
-    def normalise(self, raw: JsonObject, received_at: datetime) -> ErrorEvent:
-        """Make an event of what a door took in. Raises InvalidEvent, which names the field."""
+    def normalise(self, raw: JsonObject, received_at: datetime, *, is_trusted: bool = True) -> ErrorEvent:
+        """Make an event of what a door took in. Without trust the rules alone decide on type and severity. Raises
+        InvalidEvent, which names the field."""
         metadata = _metadata(raw)
         source = _source(raw.get("source"), metadata)
         error_id = _error_id(raw.get("error_id"), received_at)
@@ -65,8 +66,7 @@ class Hall:
         workflow_id = _uuid(raw, "workflow_id", metadata)
         project_id = _uuid(raw, "project_id", metadata)
         run_id = _uuid(raw, "run_id", metadata)
-        error_type = _error_type(raw.get("error_type"))
-        severity = _severity(raw.get("severity"))
+        error_type, severity = _given(raw) if is_trusted else _set_aside(raw, metadata)
 
         metadata, document = _masked(metadata)
         verdict = self.classifier.classify(facts_of(source, metadata), error_type, severity)
@@ -89,10 +89,10 @@ class Hall:
             group,
         )
 
-    def row(self, raw: JsonObject, received_at: datetime, toll: Toll | None = None) -> Row:
+    def row(self, raw: JsonObject, received_at: datetime, toll: Toll | None = None, *, is_trusted: bool = True) -> Row:
         """The same as a row: a counted one where a limit is passed (`toll`), or its group is in a flood. Raises
         InvalidEvent."""
-        event = self.normalise(raw, received_at)
+        event = self.normalise(raw, received_at, is_trusted=is_trusted)
         is_sampled = self.sampler.keeps_details(event)
         if toll is not None and not toll.admits(event.project_id):
             self.counted["limit"] += 1
@@ -248,6 +248,19 @@ def _uuid(raw: JsonObject, name: str, metadata: JsonObject) -> str | None:
     if known is None:
         metadata[f"{name}_given"] = value
     return known
+
+
+def _given(raw: JsonObject) -> tuple[str | None, str | None]:
+    """Type and severity as the sender says them. Raises InvalidEvent for what can't be one."""
+    return _error_type(raw.get("error_type")), _severity(raw.get("severity"))
+
+
+def _set_aside(raw: JsonObject, metadata: JsonObject) -> tuple[None, None]:
+    """Keep what a sender that isn't trusted says of type and severity where nobody takes it for ours."""
+    for name in ("error_type", "severity"):
+        if raw.get(name) is not None:
+            metadata[f"{name}_given"] = raw[name]
+    return None, None
 
 
 def _error_type(value: Any) -> str | None:

@@ -47,15 +47,18 @@ class Key:
     project_number: int | None = None
     sealed: bytes | None = None
     events_per_minute: int | None = None
+    is_trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a key may do; `project` is the only one that it may do it for, None for every one."""
+    """What a key may do; `project` is the only one that it may do it for, None for every one. `is_trusted` says whether
+    the error types and severities that it sends are kept."""
 
     role: Role
     project: Project | None = None
     key_id: UUID | None = None
+    is_trusted: bool = True
 
 
 def new_key(role: Role) -> str:
@@ -71,6 +74,7 @@ def create_key(
     *,
     project_number: int | None = None,
     vault: "Vault | None" = None,
+    is_trusted: bool = True,
 ) -> str:
     """Store a key (a new one, or the one given) and answer it.
 
@@ -89,6 +93,7 @@ def create_key(
         "sha256": _digest(key),
         "project_number": project_number,
         "sealed": vault.encrypt(key) if vault is not None and role == "ingest" else None,
+        "trusted": is_trusted,
     }
     connection.execute(_SQL["create_key"], values)
     return key
@@ -99,8 +104,8 @@ def find_grant(connection: "Connection", key: str) -> Grant | None:
     row = connection.execute(_SQL["find_grant"], {"sha256": _digest(key)}).fetchone()
     if row is None:
         return None
-    key_id, role, number, project_id, name = row
-    return Grant(role, None if number is None else Project(number, project_id, name), key_id)
+    key_id, role, is_trusted, number, project_id, name = row
+    return Grant(role, None if number is None else Project(number, project_id, name), key_id, is_trusted)
 
 
 def dsn_of(api_url: str, key: str, project: str = "1") -> str:
@@ -126,6 +131,14 @@ def limit_key(connection: "Connection", id_or_prefix: str, events_per_minute: in
     UnknownKey."""
     key = valid_key(connection, id_or_prefix)
     connection.execute(_SQL["limit_key"], {"id": key.id, "events_per_minute": events_per_minute})
+    return key
+
+
+def trust_key(connection: "Connection", id_or_prefix: str, *, is_trusted: bool) -> Key:
+    """Keep the error types and severities that are sent with a key, or let the rules decide; running servers notice
+    within seconds. Raises UnknownKey."""
+    key = valid_key(connection, id_or_prefix)
+    connection.execute(_SQL["trust_key"], {"id": key.id, "trusted": is_trusted})
     return key
 
 

@@ -23,10 +23,11 @@ from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
 from jobs.limits_cli import limit_key, limit_project
 from jobs.meshhook_cli import connect_meshhook, disconnect_meshhook
+from jobs.trust_cli import distrust_key, trust_key
 from jobs.users_cli import users
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="MeshHook Errors.")
-keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, limit, revoke.")
+keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, limit, trust, distrust, revoke.")
 projects = typer.Typer(no_args_is_help=True, help="Projects and their numbers: create, list, limit.")
 app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
@@ -35,6 +36,8 @@ app.command("connect-meshhook")(connect_meshhook)
 app.command("disconnect-meshhook")(disconnect_meshhook)
 app.command()(demo)
 keys.command("limit")(limit_key)
+keys.command("trust")(trust_key)
+keys.command("distrust")(distrust_key)
 projects.command("limit")(limit_project)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
@@ -149,6 +152,9 @@ def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     role: Annotated[str, typer.Option(help="ingest, read or admin.")] = "ingest",
     project: Annotated[int | None, typer.Option(help="The number of the only project that it may send for.")] = None,
+    untrusted: Annotated[
+        bool, typer.Option("--untrusted", help="Let the rules alone decide on type and severity of what it sends.")
+    ] = False,
 ) -> None:
     """Make a key and print it. One of another role than ingest is shown this once."""
     from ingest.keys import ROLES, dsn_of
@@ -161,7 +167,7 @@ def create_key(
     with _database("keys") as connection:
         if project is not None:
             find_project(connection, project)
-        key = create(connection, name, chosen, project_number=project, vault=_vault())
+        key = create(connection, name, chosen, project_number=project, vault=_vault(), is_trusted=not untrusted)
     typer.echo(key)
     if chosen == "ingest":
         typer.echo(f"DSN: {dsn_of(settings().api_url, key, str(project or 1))}", err=True)
@@ -177,7 +183,9 @@ def list_keys() -> None:
         for key in read(connection):
             state = "revoked" if key.revoked_at else "valid"
             since = f"{key.created_at:%Y-%m-%d}"
-            typer.echo(f"{key.id}  {key.prefix}…  {key.role:<6}  {state:<7}  {since}  {key.name}{_limit(key)}")
+            typer.echo(
+                f"{key.id}  {key.prefix}…  {key.role:<6}  {state:<7}  {since}  {key.name}{_trust(key)}{_limit(key)}"
+            )
             if dsn := sendable_dsn(key, settings().api_url, _vault()):
                 typer.echo(f"    DSN  {dsn}")
 
@@ -225,6 +233,10 @@ def list_projects() -> None:
     with _database("projects") as connection:
         for project in read(connection):
             typer.echo(f"{project.number:>5}  {project.id or '-'!s:<36}  {project.name}{_limit(project)}")
+
+
+def _trust(key: Any) -> str:
+    return "" if key.is_trusted else "  (not trusted)"
 
 
 def _limit(limited: Any) -> str:

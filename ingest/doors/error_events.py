@@ -54,4 +54,5 @@ def _row(item: Any, owner: Owner, received_at: datetime, gate: Gate, toll: Toll)
         raise InvalidEvent(item.reason)
     if not isinstance(item, dict):
         raise InvalidEvent("An event is a JSON object.")
-    return gate.hall.row(item if owner is ANYBODY else owner.own(item), received_at, toll)
+    own = item if owner is ANYBODY else owner.own(item)
+    return gate.hall.row(own, received_at, toll, is_trusted=owner.is_trusted)

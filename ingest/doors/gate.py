@@ -50,10 +50,12 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose the items of a request are, where they don't say so themselves. A bound owner has no others."""
+    """Whose the items of a request are, where they don't say so themselves. A bound owner has no others. One that isn't
+    trusted is not believed what it says of type and severity."""
 
     project_id: UUID | None = None
     is_bound: bool = False
+    is_trusted: bool = True
 
     def own(self, item: dict[str, Any]) -> dict[str, Any]:
         """The item with its project. Raises InvalidEvent for one of another project."""
@@ -67,6 +69,7 @@ class Owner:
 
 
 ANYBODY = Owner()
+STRANGER = Owner(is_trusted=False)
 
 
 class Admitted(NamedTuple):
@@ -105,9 +108,9 @@ class Gate:
     async def owner(self, grant: Grant, reference: str | None) -> Owner:
         """Whose the items are. Raises Problem for a project that isn't known, or isn't the key's."""
         if reference is None and grant.project is None:
-            return ANYBODY
+            return ANYBODY if grant.is_trusted else STRANGER
         project = await self.access.project(grant, reference)
-        return Owner(project.id if project else None, grant.project is not None)
+        return Owner(project.id if project else None, grant.project is not None, grant.is_trusted)
 
     async def body(self, visit: Visit) -> bytes:
         """The decompressed body. Raises Problem."""

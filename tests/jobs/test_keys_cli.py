@@ -57,3 +57,14 @@ def test_keys_and_projects_are_given_limits_and_lose_them_again(connection: Conn
     assert connection.execute("select events_per_minute from projects").fetchall() == [(None,)]
     assert "No project is called '9'" in said(command("projects", "limit", "9", "5", DATABASE_URL=database_url))
     assert "No valid key" in said(command("keys", "limit", "nobody", "5", DATABASE_URL=database_url))
+
+
+def test_a_key_is_made_without_trust_is_given_it_and_loses_it_again(database_url: str) -> None:
+    database = {"DATABASE_URL": database_url}
+    key = command("keys", "create", "browser", "--untrusted", **database).stdout.strip()
+    assert "browser  (not trusted)" in command("keys", "list", **database).stdout
+    assert "are kept" in command("keys", "trust", key[:14], **database).stdout
+    assert "not trusted" not in command("keys", "list", **database).stdout
+    assert "the rules alone decide" in command("keys", "distrust", key[:14], **database).stdout
+    assert "browser  (not trusted)" in command("keys", "list", **database).stdout
+    assert "No valid key" in said(command("keys", "trust", "nobody", **database))

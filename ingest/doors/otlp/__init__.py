@@ -111,7 +111,7 @@ class _Intake:
         project = await self._project(record, raw["metadata"])
         raw["error_id"] = self._identities.identify(record, project)
         raw["project_id"] = None if project is None else str(project)
-        return self._gate.hall.row(raw, self._received_at, self._toll)
+        return self._gate.hall.row(raw, self._received_at, self._toll, is_trusted=self._owner.is_trusted)
 
     async def _project(self, record: LogRecord, metadata: dict[str, object]) -> UUID | None:
         """Whose the record is: as it says itself, else its resource, else the request. A name that nothing has is kept

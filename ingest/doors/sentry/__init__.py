@@ -169,7 +169,7 @@ def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, g
         if record(event).get("type") in _NO_ERRORS:
             return []
         raw = raw_event(event, envelope.headers.get("event_id"))
-        return [gate.hall.row(owner.own(raw), received_at, toll)]
+        return [gate.hall.row(owner.own(raw), received_at, toll, is_trusted=owner.is_trusted)]
     if item.kind == "session":
         return [execution_row(report) for report in session_reports(_payload(item), owner.project_id, received_at)]
     if item.kind == "sessions":

@@ -69,8 +69,9 @@ class Hall:
         error_type, severity = _given(raw) if is_trusted else _set_aside(raw, metadata)
 
         metadata, document = _masked(metadata)
-        verdict = self.classifier.classify(facts_of(source, metadata), error_type, severity)
-        title = _title(raw.get("title"), metadata)
+        facts = facts_of(source, metadata, self.classifier.tag_names)
+        verdict = self.classifier.classify(facts, error_type, severity)
+        title = _title(raw.get("title"), metadata, verdict.title)
         own = None
         if raw.get("fingerprint"):
             own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title))
@@ -281,10 +282,11 @@ def _severity(value: Any) -> str | None:
     return severity
 
 
-def _title(given: Any, metadata: JsonObject) -> str:
-    """One readable line: what was given, else the node, the exception's type and the message's first line."""
+def _title(given: Any, metadata: JsonObject, by_rule: str | None = None) -> str:
+    """One readable line: what was given, else what a rule says, else the node, the exception's type and the message's
+    first line."""
     line = _line(mask_text(clean(given.lstrip()[: 20 * _MOST_SCANNED]))) if isinstance(given, str) else ""
-    if line:
+    if line or (by_rule and (line := _line(by_rule))):
         return line
     exception = metadata.get("exception")
     kind = exception.get("type") if isinstance(exception, dict) else None

@@ -71,7 +71,7 @@ class Hall:
         metadata, document = _masked(metadata)
         facts = facts_of(source, metadata, self.classifier.tag_names)
         verdict = self.classifier.classify(facts, error_type, severity)
-        title = _title(raw.get("title"), metadata, verdict.title)
+        title = _title(raw.get("title"), metadata)
         own = None
         if raw.get("fingerprint"):
             own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title))
@@ -86,7 +86,7 @@ class Hall:
             _with_rule(document, verdict.rule),
             project_id,
             run_id,
-            title,
+            _title_by_rule(raw.get("title"), verdict.title) or title,
             group,
         )
 
@@ -282,11 +282,15 @@ def _severity(value: Any) -> str | None:
     return severity
 
 
-def _title(given: Any, metadata: JsonObject, by_rule: str | None = None) -> str:
-    """One readable line: what was given, else what a rule says, else the node, the exception's type and the message's
-    first line."""
+def _title_by_rule(given: Any, by_rule: str | None) -> str:
+    """What the rule says where no title was given. It stands beside the fingerprint: a rule re-groups nothing."""
+    return "" if by_rule is None or (isinstance(given, str) and given.strip()) else _line(by_rule)
+
+
+def _title(given: Any, metadata: JsonObject) -> str:
+    """One readable line: what was given, else the node, the exception's type and the message's first line."""
     line = _line(mask_text(clean(given.lstrip()[: 20 * _MOST_SCANNED]))) if isinstance(given, str) else ""
-    if line or (by_rule and (line := _line(by_rule))):
+    if line:
         return line
     exception = metadata.get("exception")
     kind = exception.get("type") if isinstance(exception, dict) else None

@@ -57,8 +57,8 @@ class Hall:
         self.counted: Counter[str] = Counter()  # errors of which only the count was kept, by the reason
 
     def normalise(self, raw: JsonObject, received_at: datetime, *, is_trusted: bool = True) -> ErrorEvent:
-        """Make an event of what a door took in. Without trust the rules alone decide on type and severity. Raises
-        InvalidEvent, which names the field."""
+        """Make an event of what a door took in. Without trust the rules alone decide on type and severity,
+        and a rule's title goes before the given one. Raises InvalidEvent, which names the field."""
         metadata = _metadata(raw)
         source = _source(raw.get("source"), metadata)
         error_id = _error_id(raw.get("error_id"), received_at)
@@ -86,7 +86,7 @@ class Hall:
             _with_rule(document, verdict.rule),
             project_id,
             run_id,
-            _title_by_rule(raw.get("title"), verdict.title) or title,
+            _title_by_rule(raw.get("title") if is_trusted else None, verdict.title) or title,
             group,
         )
 
@@ -257,8 +257,8 @@ def _given(raw: JsonObject) -> tuple[str | None, str | None]:
 
 
 def _set_aside(raw: JsonObject, metadata: JsonObject) -> tuple[None, None]:
-    """Keep what a sender that isn't trusted says of type and severity where nobody takes it for ours."""
-    for name in ("error_type", "severity"):
+    """Keep what a sender that isn't trusted says where nobody takes it for ours."""
+    for name in ("error_type", "severity", "title"):
         if raw.get(name) is not None:
             metadata[f"{name}_given"] = raw[name]
     return None, None

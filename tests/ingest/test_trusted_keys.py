@@ -9,13 +9,14 @@ from uuid import uuid4
 import pytest
 
 from ingest.access import Access
+from ingest.classification import Classifier, Rule, StoredRule
 from ingest.database import Connection
 from ingest.hall import Hall
 from ingest.keys import create_key, list_keys, trust_key
 from tests.listening import Project
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-GIVEN = {"message": "connect ECONNREFUSED 10.0.0.1:5432", "error_type": "billing", "severity": "low"}
+GIVEN = {"message": "the third kind of boom", "error_type": "billing", "severity": "low"}
 
 
 def normalised(raw: dict[str, Any], *, is_trusted: bool) -> tuple[str, str, dict[str, Any]]:
@@ -31,7 +32,7 @@ def test_what_a_trusted_key_gives_is_kept() -> None:
 
 def test_without_trust_the_rules_decide_and_what_was_given_stands_in_the_metadata() -> None:
     error_type, severity, metadata = normalised(GIVEN, is_trusted=False)
-    assert (error_type, severity) == ("system", "high")
+    assert (error_type, severity) == ("execution", "medium")
     assert (metadata["error_type_given"], metadata["severity_given"]) == ("billing", "low")
     assert "given" not in metadata["classified_by"]
 
@@ -96,7 +97,7 @@ def test_a_key_that_is_not_trusted_is_not_believed_at_any_door(
         event = project.event(error_id)
         severities[is_trusted] = event["severity"]
         assert ("severity_given" in event["metadata"]) is not is_trusted
-    assert severities == {True: "low", False: "high"}
+    assert severities == {True: "low", False: "medium"}
 
 
 def test_running_servers_notice_that_a_key_lost_its_trust(connection: Connection, database_url: str) -> None:
@@ -108,3 +109,18 @@ def test_running_servers_notice_that_a_key_lost_its_trust(connection: Connection
     assert not list_keys(connection)[0].is_trusted
     now = 12.0
     assert not access.require_now(key, "ingest").is_trusted
+
+
+def test_without_trust_a_rule_s_title_goes_before_the_given_one_which_is_kept() -> None:
+    rule = Rule.model_validate({"name": "db", "when": {"message": "third kind"}, "title": "A boom"})
+    hall = Hall(Classifier([StoredRule(rule)]))
+    titles = {
+        is_trusted: hall.normalise(GIVEN | {"title": "Mine"}, NOW, is_trusted=is_trusted)
+        for is_trusted in (True, False)
+    }
+    assert {is_trusted: event.title for is_trusted, event in titles.items()} == {
+        True: "Mine",
+        False: "A boom",
+    }
+    assert json.loads(titles[False].metadata)["title_given"] == "Mine"
+    assert titles[True].fingerprint == titles[False].fingerprint

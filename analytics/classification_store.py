@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import psycopg
 
@@ -67,7 +67,7 @@ class Rulebook:
 
 class _Stored(NamedTuple):
     name: str
-    definition: Any
+    definition: str
     is_enabled: bool
     changed_by: str
     updated_at: datetime
@@ -127,6 +127,22 @@ def placed(names: Sequence[str], name: str, position: int | None) -> list[str]:
     if not 1 <= position <= len(others) + 1:
         raise BadRequest(f"position: must be between 1 and {len(others) + 1}: there are {len(others)} other rules.")
     return [*others[: position - 1], name, *others[position - 1 :]]
+
+
+def with_draft(
+    book: Rulebook, draft: Rule, *, replaces: str | None = None, position: int | None = None
+) -> list[StoredRule]:
+    """The own rules as they would be with a draft among them, instead of the one of its name, or the one that it
+    `replaces`: in its place, or at the `position`-th. Raises BadRequest."""
+    gone = {draft.name, replaces}
+    rules = {stored.rule.name: stored for stored in book.own() if stored.rule.name not in gone}
+    rules[draft.name] = StoredRule(draft)
+    if position is None:
+        position = next((place for place, name in enumerate(book.movable, 1) if name in gone), None)
+    names = placed([name for name in book.movable if name not in gone], draft.name, position)
+    own = [rules.pop(name) for name in names if name in rules] + list(rules.values())
+    _check(own)
+    return own
 
 
 def change_rule(

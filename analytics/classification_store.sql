@@ -1,5 +1,5 @@
 -- rules: the installation's own rules, in their order
-select name, definition, is_enabled, changed_by, updated_at from classification_rules order by position, name;
+select name, definition::text, is_enabled, changed_by, updated_at from classification_rules order by position, name;
 
 -- one_writer: whoever changes rules does so alone; readers go on
 lock table classification_rules in share row exclusive mode;

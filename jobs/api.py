@@ -14,6 +14,7 @@ from analytics.alert_routes import alert_router
 from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
+from ingest.classification.stored import RulesWatch
 from ingest.database import connect
 from ingest.doors import error_events, executions, otlp, sentry
 from ingest.doors.corridor import Corridor
@@ -33,6 +34,7 @@ from jobs.readiness import health_router
 from jobs.reference import reference_router
 
 _BEAT_SECONDS = 5.0
+_RULES_SECONDS = 2.0  # to wait for at the start
 
 
 def create_app(options: Settings | None = None) -> ASGIApp:
@@ -62,6 +64,7 @@ def create_app(options: Settings | None = None) -> ASGIApp:
         hall_of(options),
         Limits(options.key_events_per_minute, options.project_events_per_minute),
     )
+    app.state.rules_watch = RulesWatch(app.state.gate.hall.classifier)
     app.include_router(health_router())
     _include_reading(app)
     app.include_router(reference_router())
@@ -79,6 +82,9 @@ def create_app(options: Settings | None = None) -> ASGIApp:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.gate.writer.start()
+    # Nothing is to be classified without the rules that people have made; but capture doesn't wait for Postgres.
+    with contextlib.suppress(psycopg.Error, StoreUnavailable, TimeoutError):
+        await asyncio.wait_for(asyncio.to_thread(_take_rules_over, app), _RULES_SECONDS)
     beating = asyncio.create_task(_keep_beating(app))
     try:
         yield
@@ -90,12 +96,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _keep_beating(app: FastAPI) -> None:
     """Every few seconds, say that this server lives and since when its spool holds rows back, and look for changed
-    limits."""
+    limits and rules."""
     started_at = datetime.now(UTC)
     while True:
         with contextlib.suppress(psycopg.Error, StoreUnavailable):
             await asyncio.to_thread(_beat_once, app, started_at)
         await asyncio.sleep(_BEAT_SECONDS)
+
+
+def _take_rules_over(app: FastAPI) -> None:
+    with connect(app.state.options.database_url.get_secret_value(), "rules") as connection:
+        app.state.rules_watch.look(connection)
 
 
 def _beat_once(app: FastAPI, started_at: datetime) -> None:
@@ -105,6 +116,7 @@ def _beat_once(app: FastAPI, started_at: datetime) -> None:
     with connect(app.state.options.database_url.get_secret_value(), "heartbeat") as connection:
         beat(connection, "api", instance_name(app.state.options.api_port), started_at, detail)
         app.state.gate.limits.replace(read_limits(connection))
+        app.state.rules_watch.look(connection)
 
 
 def _include_reading(app: FastAPI) -> None:

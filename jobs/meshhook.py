@@ -6,12 +6,14 @@ import time
 import psycopg
 import structlog
 
+from ingest.classification.stored import RulesWatch
 from ingest.database import Connection, connect
 from ingest.doors.meshhook.intake import Intake
 from ingest.doors.meshhook.names import refresh_names
 from ingest.doors.meshhook.quiet import QuietRuns
 from ingest.exceptions import StoreUnavailable
-from ingest.hall import Hall
+from ingest.hall import Hall, hall_of
+from ingest.settings import Settings
 from ingest.statements import load_statements
 
 _SQL = load_statements(__file__)
@@ -21,6 +23,13 @@ _MOST_BACK_OFF = 15.0
 _TIDY_ABOVE_BYTES = 8 * 1024 * 1024
 
 log = structlog.get_logger("meshhook")
+
+
+def hall_with_rules(connection: Connection, options: Settings) -> Hall:
+    """The hall of a command that takes in and ends: with the installation's own rules as they are now."""
+    hall = hall_of(options)
+    RulesWatch(hall.classifier).look(connection)
+    return hall
 
 
 class MeshHookWatch:
@@ -66,12 +75,15 @@ class Watch:
 
     def __init__(self, connection: Connection, hall: Hall) -> None:
         self._connection = connection
+        self._rules = RulesWatch(hall.classifier)
         self._intake = Intake(connection, hall=hall)
         self._quiet = QuietRuns(connection, self._intake)
         self._due: dict[str, float] = {}
 
     def step(self) -> float:
         """Take in what is there; answers the seconds until it is worth to look again."""
+        if self._is_due("rules", 5):
+            self._rules.look(self._connection)
         taken = self._intake.tick()
         if taken is None:
             return _ASK_AGAIN_SECONDS

@@ -56,11 +56,11 @@ def disconnect_meshhook() -> None:
     """Take the triggers away. What was captured stays."""
     from ingest.doors.meshhook.connection import disconnect
     from ingest.doors.meshhook.intake import Intake
-    from ingest.hall import hall_of
     from ingest.settings import settings
+    from jobs.meshhook import hall_with_rules
 
     with known_database("disconnect-meshhook") as connection:
-        intake = Intake(connection, hall=hall_of(settings()))
+        intake = Intake(connection, hall=hall_with_rules(connection, settings()))
 
         def finish(newest: int) -> None:
             while (taken := intake.tick(newest)) is not None and not taken.is_at_end:
@@ -78,10 +78,10 @@ def _backfill(connection: "Connection", span: timedelta, events_per_second: floa
 
     from ingest.doors.meshhook.backfill import backfill, open_ranges
     from ingest.doors.meshhook.intake import Intake
-    from ingest.hall import hall_of
     from ingest.settings import settings
+    from jobs.meshhook import hall_with_rules
 
-    intake = Intake(connection, hall=hall_of(settings()))
+    intake = Intake(connection, hall=hall_with_rules(connection, settings()))
     ranges = open_ranges(connection, intake, datetime.now(UTC) - span)
     total = sum(end - start for start, end in ranges)
     columns = (TextColumn("Backfill"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,.0f} events"))

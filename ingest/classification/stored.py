@@ -1,10 +1,12 @@
 """The installation's own rules as Postgres has them, and their way into the hall of a process that runs."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
+from psycopg.rows import TupleRow
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from ingest.classification.classifier import Classifier
 from ingest.classification.rules import Rule, StoredRule, check_together
@@ -35,14 +37,15 @@ def definition_of(rule: Rule) -> str:
     return rule.model_dump_json(exclude={"name"}, exclude_defaults=True)
 
 
-def rule_of(name: str, definition: Any) -> Rule:
-    """The rule that is stored so. Raises ValueError."""
-    if not isinstance(definition, dict):
+def rule_of(name: str, definition: str) -> Rule:
+    """The rule that is stored so, as JSON. Raises ValueError."""
+    entries = from_json(definition)
+    if not isinstance(entries, dict):
         raise ValueError("The definition is no object.")  # noqa: TRY004 - as what else is wrong with one
-    return Rule.model_validate({**definition, "name": name})
+    return Rule.model_validate({**entries, "name": name})
 
 
-def understood(rows: Iterable[tuple[str, Any, bool]]) -> OwnRules:
+def understood(rows: Iterable[tuple[str, str, bool]]) -> OwnRules:
     """Of `(name, definition, is_enabled)` those that can be used: whatever is stored, no process stops."""
     own = OwnRules([], [])
     for name, definition, is_enabled in rows:
@@ -75,7 +78,7 @@ class RulesWatch:
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
-        self._taken: list[Any] = []  # what a classifier begins with
+        self._taken: list[TupleRow] = []  # what a classifier begins with
 
     def look(self, connection: Connection) -> None:
         """Raises psycopg.Error."""

@@ -1,2 +1,2 @@
 -- own_rules: the installation's own rules, in their order
-select name, definition, is_enabled from classification_rules order by position, name;
+select name, definition::text, is_enabled from classification_rules order by position, name;

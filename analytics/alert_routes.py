@@ -14,11 +14,11 @@ from analytics.rules import AlertRule, Channel, ChannelDraft, RuleDraft, missing
 from analytics.store import Store
 from ingest.vault import Vault
 
-_LARGEST_BODY = 256 * 1024
+LARGEST_BODY = 256 * 1024
 _READ_ONLY = ("id", "state", "value")
 
 
-class _JsonRoute(APIRoute):
+class JsonRoute(APIRoute):
     """Takes JSON whatever the content type says: `curl -d` sends that of a form."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -70,7 +70,7 @@ class Channels(BaseModel):
 
 def alert_router(authorise_read: Callable[..., Any], authorise_admin: Callable[..., Any]) -> APIRouter:
     """The routes: reading behind `authorise_read`, changing behind `authorise_admin`."""
-    router = APIRouter(prefix="/api", tags=["alerting"], route_class=_JsonRoute, max_body_size=_LARGEST_BODY)
+    router = APIRouter(prefix="/api", tags=["alerting"], route_class=JsonRoute, max_body_size=LARGEST_BODY)
     alone = Depends(parameters())
     reads, changes = [Depends(authorise_read), alone], [Depends(authorise_admin), alone]
     listing = [Depends(authorise_read), Depends(parameters("open", "rule_id", "limit"))]

@@ -24,7 +24,8 @@ _AT_ONCE = 200  # rows in memory: each may have 256 KB
 _SQL = load_statements(__file__)
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Change:
     """So many errors are classified as the first three say, and would be as the last two."""
 
     error_type: str
@@ -35,7 +36,8 @@ class Change(NamedTuple):
     errors: int
 
 
-class Example(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Example:
     """So many of the errors that would be caught have this title; `new_title` is the one that the rule would give. The
     id is that of the newest of them."""
 
@@ -47,8 +49,8 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """In errors, not rows. `since` is how far back was looked, the beginning of the days that were asked for where `is_all`;
-    `without_details` are those that no rule can be tried on: they were only counted.
+    """In errors, not rows. `since` is how far back was looked: the beginning of the days that were asked for where
+    `is_all`. `without_details` are those that no rule can be tried on: they were only counted.
 
     `caught` are those about which the draft would have decided (`changes`, the most first); of others that it holds for
     the sender's word on both type and severity would have been kept (`kept_as_given`)."""
@@ -125,8 +127,9 @@ def preview(
     position: int | None = None,
     days: int = MOST_DAYS,
 ) -> Preview:
-    """Try `draft` on the newest rows of the last `days` days (seven at most: give those that Postgres keeps), at the `position`-th place of the own rules (from 1), or
-    where the rule stands that has its name or that it `replaces`; without any, as the last of them.
+    """Try `draft` on the newest rows of the last `days` days (seven at most: give those that Postgres keeps), at the
+    `position`-th place of the own rules (from 1), or where the rule stands that has its name or that it `replaces`;
+    without any, as the last of them.
 
     Raises BadRequest for what can't be a rule beside the others, StoreUnavailable where Postgres is too busy.
     """

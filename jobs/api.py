@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.types import ASGIApp
 
 from analytics.alert_routes import alert_router
+from analytics.classification_routes import classification_router
 from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
@@ -22,6 +23,7 @@ from ingest.doors.gate import Gate
 from ingest.doors.room import Room
 from ingest.exceptions import StoreUnavailable
 from ingest.hall import hall_of
+from ingest.keys import Grant, Role
 from ingest.limits import Limits, read_limits
 from ingest.settings import Settings, settings
 from ingest.spool import Spool
@@ -120,11 +122,13 @@ def _beat_once(app: FastAPI, started_at: datetime) -> None:
 
 
 def _include_reading(app: FastAPI) -> None:
-    def authorise(role: str) -> Callable[[Request], None]:
-        def check(request: Request) -> None:
-            app.state.gate.access.require_now(bearer(request.headers.get("authorization")), role)
+    def authorise(role: Role) -> Callable[[Request], Grant]:
+        def check(request: Request) -> Grant:
+            access: Access = app.state.gate.access
+            return access.require_now(bearer(request.headers.get("authorization")), role)
 
         return check
 
     app.include_router(reading_router(authorise("read")))
     app.include_router(alert_router(authorise("read"), authorise("admin")))
+    app.include_router(classification_router(authorise("read"), authorise("admin")))

@@ -16,6 +16,7 @@ from ingest.plain_text import NotPlain, plain_line
 from ingest.statements import load_statements
 
 SESSION_LENGTH = timedelta(days=7)
+COOKIE = "meshhook_errors_session"  # holds a session's token
 _SHORTEST_PASSWORD = 10
 _LONGEST_PASSWORD = 256  # what the sign-in's form takes, however it is written
 _LONGEST_NAME = 100

@@ -213,7 +213,7 @@ def _seen(stored: Sequence[_Stored], name: str, seen: datetime | None) -> _Store
         if name not in _shipped() or seen is not None:
             raise _unknown(name) if seen is None else Conflict(f"Somebody else has deleted {name!r} meanwhile.")
         return None
-    if seen is None:
+    if seen is None and name not in _shipped():
         raise BadRequest("updated_at: is missing. Send the one that was read with the rule.")
     if row.updated_at != seen:
         raise Conflict(f"{row.changed_by} has changed {name!r} meanwhile. Read it again, then change it.")

@@ -19,12 +19,19 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from analytics.accounts import SESSION_LENGTH, User, begin_session, check_password, end_session, user_of_session
+from analytics.accounts import (
+    COOKIE,
+    SESSION_LENGTH,
+    User,
+    begin_session,
+    check_password,
+    end_session,
+    user_of_session,
+)
 from ingest.database import Connection, connect
 from ingest.exceptions import StoreUnavailable, Unprepared
 from ingest.settings import Settings, settings
 
-COOKIE = "meshhook_errors_session"
 _ROOT = Path(__file__).parents[1]
 _PAGE = Template((Path(__file__).parent / "sign_in.html").read_text(encoding="utf-8"))
 _OPEN = frozenset(("/sign-in", "/_stcore/health"))

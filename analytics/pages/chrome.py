@@ -1,12 +1,14 @@
 """What stands around every page: the bar at the top, the look, and where the data comes from."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from analytics.accounts import COOKIE, user_of_session
 from analytics.charts import SEVERITY_COLOURS, Mode
 from analytics.names import Names, names
 from analytics.store import Store
@@ -87,6 +89,16 @@ def known_names() -> Names:
     """What projects and workflows are called, looked up every 15 seconds."""
     with store().connection() as connection:
         return names(connection)
+
+
+def who() -> str:
+    """Whoever is signed in, for the record of a change."""
+    token = st.context.cookies.get(COOKIE)
+    if not token:
+        return "the dashboard"
+    with store().connection() as connection:
+        user = user_of_session(connection, token, datetime.now(UTC))
+    return "the dashboard" if user is None else user.name
 
 
 def mode() -> Mode:

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 from streamlit.runtime import Runtime
 
 from analytics.accounts import (
+    COOKIE,
     SESSION_LENGTH,
     begin_session,
     change_password,
@@ -21,7 +22,7 @@ from analytics.accounts import (
 from analytics.exceptions import BadRequest
 from ingest.database import Connection
 from ingest.settings import Settings
-from jobs.dashboard import COOKIE, create_app
+from jobs.dashboard import create_app
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PASSWORD = "correct horse battery"

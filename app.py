@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from analytics.pages import chrome, connect, history, overview, thresholds
+from analytics.pages import chrome, classification, connect, history, overview, thresholds
 
 st.set_page_config(page_title="MeshHook Errors", page_icon=chrome.ICON, layout="wide")
 pages = [
     st.Page(overview.page, title="Overview", url_path="overview", default=True),
     st.Page(history.page, title="History", url_path="history"),
     st.Page(thresholds.page, title="Thresholds", url_path="thresholds"),
+    st.Page(classification.page, title="Classification", url_path="classification"),
     st.Page(connect.page, title="Connect", url_path="connect"),
 ]
 current = st.navigation(pages, position="hidden")

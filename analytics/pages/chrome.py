@@ -68,6 +68,10 @@ _LOOK = """<style>
 .mh-warning { font-size: 0.88rem; } .mh-warning a { color: inherit; }
 .mh-warning i { display: inline-block; width: 0.5rem; height: 0.5rem;
   border-radius: 50%; background: var(--mh-medium); margin-right: 0.45rem; }
+.mh-rule { font-size: 0.92rem; line-height: 1.4; } .mh-rule .mh-chip { margin-left: 0.5rem; font-size: 0.72rem; }
+.mh-when { font-size: 0.82rem; opacity: 0.75; overflow-wrap: anywhere; } .mh-when i { opacity: 0.7; }
+.mh-when code { font-size: 0.95em; } .mh-preview { font-size: 0.92rem; } .mh-preview b { font-size: 1.25rem; }
+[class*="st-key-rule_row_"] { border-top: 1px solid var(--mh-line); padding-top: 0.5rem; }
 [class*="st-key-about_"] { flex-wrap: nowrap; }
 [class*="st-key-on_"] { align-self: center; } [class*="st-key-on_"] label { padding-top: 0.35rem; }
 @media (max-width: 1000px) { [class*="st-key-lists"] > [data-testid="stHorizontalBlock"],

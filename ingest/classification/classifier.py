@@ -86,7 +86,7 @@ def by_tries(reading: Reading, error_type: str) -> str:
     given up, or nobody caught it; otherwise low for a wrong input, high for a broken system, and medium."""
     if reading.is_last_try is not None:
         return "high" if reading.is_last_try else "low"
-    if reading.is_uncaught or error_type == "system":
+    if reading.is_crash or error_type == "system":
         return "high"
     return "low" if error_type == "input" else "medium"
 

@@ -73,4 +73,4 @@ class Expressions:
 
     def found_in(self, text: str) -> list[int]:
         """The places in the list of those that `text` holds."""
-        return [] if self._is_empty or not text else self._set.Match(text)
+        return [] if self._is_empty or not text else self._set.Match(text) or []

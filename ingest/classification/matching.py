@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from ingest.classification.expressions import Expressions, compiled
 from ingest.classification.facts import Facts
-from ingest.classification.reading import Reading
+from ingest.classification.reading import CODE_TAGS, Reading
 from ingest.classification.rules import Conditions, Rule
 from ingest.classification.shipped import shipped_rules
 
@@ -20,7 +20,7 @@ class RuleBook:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self.tag_names = frozenset(name for rule in rules for name in rule.when.tags)
+        self.tag_names = CODE_TAGS.union(name for rule in rules for name in rule.when.tags)
         self._by_expression: list[int] = []  # the shipped expressions' rules
         self._by_exception: dict[str, list[int]] = {}
         self._by_wildcard: list[tuple[_Matcher, int]] = []

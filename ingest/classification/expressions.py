@@ -1,24 +1,25 @@
 """What messages are searched with: RE2, whose time is linear in the text; its programs are bounded here as well."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import re2
 
 LONGEST = 1000  # characters of an expression
 LARGEST_PROGRAM = 1000  # steps; each costs at most a few nanoseconds for each character of a text
-_MEMORY = 1 << 18  # bytes; where they don't suffice it is slower, and still linear
+_MEMORY = 1 << 20  # bytes; where they don't suffice it is slower, and still linear
 
 
-def _options(memory: int) -> "re2.Options":
+def _options() -> "re2.Options":
     options = re2.Options()
-    options.max_mem = memory
+    options.max_mem = _MEMORY
     options.case_sensitive = False
     options.log_errors = False
     options.never_capture = True
     return options
 
 
-_OPTIONS = _options(_MEMORY)
+_OPTIONS = _options()
 
 
 @lru_cache(maxsize=512)
@@ -60,17 +61,17 @@ def expression_cost(expression: str) -> int:
 
 
 class Expressions:
-    """Many expressions, searched for in one pass. They must be known to be harmless: where the set runs out of memory
-    it finds nothing."""
+    """Many expressions. One pass over a text finds which of them it can hold at all, by the words in them; only these
+    are searched for, each within its own bounds."""
 
-    def __init__(self, expressions: list[str]) -> None:
-        self._set = re2.Set.SearchSet(_options(64 << 20))
+    def __init__(self, expressions: Sequence[str]) -> None:
+        self._filter = re2.Filter()
         for expression in expressions:
-            self._set.Add(expression)
-        if expressions:
-            self._set.Compile()
+            self._filter.Add(expression, _OPTIONS)
         self._is_empty = not expressions
+        if expressions:
+            self._filter.Compile()
 
-    def found_in(self, text: str) -> list[int]:
+    def found_in(self, text: str) -> Sequence[int]:
         """The places in the list of those that `text` holds."""
-        return [] if self._is_empty or not text else self._set.Match(text) or []
+        return () if self._is_empty or not text else self._filter.Match(text) or ()

@@ -9,7 +9,9 @@ import re2
 from ingest.classification.facts import Facts
 
 # Tags that hold a code, in whatever way a library calls it; the message is searched as if it ended with `code=23505`.
-CODE_TAGS = frozenset(("code", "sqlstate", "pgcode", "sql_state", "errno", "error_code", "errorCode", "reason", "grpc_code"))
+CODE_TAGS = frozenset(
+    ("code", "sqlstate", "pgcode", "sql_state", "errno", "error_code", "errorCode", "reason", "grpc_code")
+)
 
 
 class Reading(NamedTuple):
@@ -41,29 +43,35 @@ _STATUS = re2.compile(
     r"|Too Many Requests|Internal Server Error|Not Implemented|Bad Gateway|Service (?:Temporarily )?Unavailable"
     r"|Gateway Time-?out)\b"
 )
+_TRIES = "(?:attempts|tries|retries)"
 _AGAIN = re2.compile(
-    r"(?i)\b(?:will (?:be )?retr(?:y|ied)|will be (?:tried again|re-?attempted|re-?queued|re-?delivered|re-?scheduled)"
-    r"|will try again|retrying|trying again|retry(?: again)? (?:in|after|at|#|scheduled|attempt)|next (?:retry|attempt|try)"
-    r"|sending for retry|scheduling (?:a )?retry|(?:retry|retries) (?:is )?scheduled|scheduled for retry|back(?:ing)? off"
-    r"|re-?queue(?:d|ing)\b|re-?connecting|re-?scheduled|[1-9]\d* (?:more )?(?:attempts|retries|tries) (?:left|remaining)"
-    r"|(?:attempts|retries|tries) (?:left|remaining)[:=]? ?[1-9])"
+    rf"(?i)\b(?:will (?:be )?retr(?:y|ied)|will be (?:tried again|re-?(?:attempted|queued|delivered|scheduled))"
+    rf"|will try again|retrying|trying again|retry(?: again)? (?:in|after|at|#|scheduled|attempt)"
+    rf"|next (?:retry|attempt|try)|sending for retry|scheduling (?:a )?retry|retr(?:y|ies) (?:is )?scheduled"
+    rf"|scheduled for retry|back(?:ing)? off|re-?queue(?:d|ing)\b|re-?connecting|re-?scheduled"
+    rf"|[1-9]\d* (?:more )?{_TRIES} (?:left|remaining)|{_TRIES} (?:left|remaining)[:=]? ?[1-9])"
 )
-_DEAD = re2.compile(
-    r"(?i)dead[- ]?letter|\bDLQ\b|[-_.]dlq\b|\bDLX\b|poison queue|parking lot|retries exhausted|exhausted (?:all )?(?:its |the )?"
-    r"(?:retries|attempts|tries)|(?:retries|attempts|tries|backoff\b.*) (?:are |were |have been )?exhausted|retry exhausted"
-    r"|giv(?:ing|en) up|gave up|no (?:more )?(?:retries|attempts|tries)(?: are| is)?(?: left| remaining)?"
-    r"|\b0 (?:more )?(?:attempts|retries|tries) (?:left|remaining)|won.t (?:be retried|retry)|will not (?:be retried|retry)"
-    r"|(?:final|last) (?:attempt|try|retry)\b|after (?:all|the last|\d+) (?:attempts|tries|retries|failed attempts)"
-    r"|max(?:imum)?(?: number of)? (?:retries|attempts|tries)(?: \(?\d+\)?)? (?:was |were |has been |have been )?(?:reached|exhausted|hit)"
-    r"|(?:exceeded|reached) (?:the )?max(?:imum)?(?: number of)? (?:retries|attempts|tries|receives|deliver)|maxReceiveCount"
-    r"|too many attempts|attempted too many times|permanently failed|(?:run|job|task|message) (?:was )?(?:discarded|abandoned|buried)"
-    r"|marked (?:as )?failed after|MaxRetriesExceeded|RetryError\b|RetriesExceeded"
+_GIVEN_UP = re2.compile(
+    rf"(?i)dead[- ]?letter|\bDLQ\b|[-_.]dlq\b|\bDLX\b|poison queue|parking lot"
+    rf"|exhausted (?:all )?(?:its |the )?{_TRIES}"
+    rf"|(?:{_TRIES}|backoff\b.*) (?:are |were |have been )?exhausted|retry exhausted|giv(?:ing|en) up|gave up"
+    rf"|no (?:more )?{_TRIES}(?: are| is)?(?: left| remaining)?|\b0 (?:more )?{_TRIES} (?:left|remaining)"
+    rf"|(?:won.t|will not) (?:be retried|retry)|(?:final|last) (?:attempt|try|retry)\b"
+    rf"|after (?:all|the last|\d+)(?: failed)? {_TRIES}|too many attempts|attempted too many times|permanently failed"
+    rf"|max(?:imum)?(?: number of)? {_TRIES}(?: \(?\d+\)?)? (?:(?:was|were|ha[sv]e? been) )?(?:reached|exhausted|hit)"
+    rf"|(?:exceeded|reached) (?:the )?max(?:imum)?(?: number of)? (?:{_TRIES}|receives|deliver)|maxReceiveCount"
+    rf"|(?:run|job|task|message) (?:was )?(?:discarded|abandoned|buried)|marked (?:as )?failed after"
+    rf"|MaxRetriesExceeded|RetryError\b|RetriesExceeded"
 )
-_COUNTED = re2.compile(r"(?i)\b(?:attempts?|tr(?:y|ies)|retr(?:y|ies))[ :#=]*(?:no\.? ?)?\(?(\d{1,4})(?: ?of ?| ?/ ?| out of )(\d{1,4})")
-_COUNTED_OF = re2.compile(r"(?i)\b(\d{1,4})(?: ?of ?| ?/ ?| out of )(\d{1,4}) (?:attempts|tries|retries)\b")
+_OF = "(?: ?of ?| ?/ ?| out of )"
+_COUNTED = re2.compile(
+    rf"(?i)\b(?:attempts?|tr(?:y|ies)|retr(?:y|ies))[ :#=]*(?:no\.? ?)?\(?(\d{{1,4}}){_OF}(\d{{1,4}})"
+)
+_COUNTED_OF = re2.compile(rf"(?i)\b(\d{{1,4}}){_OF}(\d{{1,4}}) {_TRIES}\b")
 _CRASH = re2.compile(
-    r"(?i)^panic: |\bfatal error: |unhandled (?:exception|promise|rejection|error)|UnhandledPromiseRejection|panic serving"
-    r"|Exception in thread |\bUncaught (?:\w*Error|\w*Exception|exception)|PHP Fatal|thread '.*' (?:\(\d+\) )?panicked|segmentation fault"
+    r"(?i)^panic: |\bfatal error: |unhandled (?:exception|promise|rejection|error)|UnhandledPromiseRejection"
+    r"|panic serving|Exception in thread |\bUncaught (?:\w*Error|\w*Exception|exception)|PHP Fatal"
+    r"|thread '.*' (?:\(\d+\) )?panicked|segmentation fault"
     r"|(?:messages?|events?|data|records?|rows|jobs?) (?:\w+ ){0,4}lost\b"
 )
 
@@ -108,7 +116,7 @@ def _is_last_try(facts: Facts, text: str) -> bool | None:
     """A try that will be repeated is noise; the last one is the failure."""
     if facts.attempt is not None and facts.max_attempts is not None:
         return facts.attempt >= facts.max_attempts
-    if _DEAD.search(text):
+    if _GIVEN_UP.search(text):
         return True
     if match := _COUNTED.search(text) or _COUNTED_OF.search(text):
         return int(match[1]) >= int(match[2])

@@ -70,8 +70,12 @@ _LOOK = """<style>
   border-radius: 50%; background: var(--mh-medium); margin-right: 0.45rem; }
 .mh-rule { font-size: 0.92rem; line-height: 1.4; } .mh-rule .mh-chip { margin-left: 0.5rem; font-size: 0.72rem; }
 .mh-when { font-size: 0.82rem; opacity: 0.75; overflow-wrap: anywhere; } .mh-when i { opacity: 0.7; }
-.mh-when code { font-size: 0.95em; } .mh-preview { font-size: 0.92rem; } .mh-preview b { font-size: 1.25rem; }
+.mh-when code { font-size: 0.95em; } .mh-rule a { color: inherit; text-decoration: none; }
+.mh-rule a:hover { text-decoration: underline; } .mh-rules .mh-when { display: -webkit-box; -webkit-line-clamp: 2;
+  -webkit-box-orient: vertical; overflow: hidden; white-space: normal; }
+.mh-preview { font-size: 0.92rem; } .mh-preview b { font-size: 1.25rem; }
 [class*="st-key-rule_row_"] { border-top: 1px solid var(--mh-line); padding-top: 0.5rem; }
+[class*="st-key-rule_row_"] [class*="st-key-on_"] label { padding-top: 0; }
 [class*="st-key-about_"] { flex-wrap: nowrap; }
 [class*="st-key-on_"] { align-self: center; } [class*="st-key-on_"] label { padding-top: 0.35rem; }
 @media (max-width: 1000px) { [class*="st-key-lists"] > [data-testid="stHorizontalBlock"],

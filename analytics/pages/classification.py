@@ -18,7 +18,7 @@ from analytics.classification_words import conditions
 from analytics.exceptions import AnalyticsError
 from analytics.pages.chrome import store, who
 from analytics.pages.classification_form import close_form, open_form, opened_for, rule_form
-from analytics.pages.classification_tables import result_cell, rule_cell
+from analytics.pages.classification_tables import result_cell, rule_cell, shipped_table
 from ingest.exceptions import StoreUnavailable
 
 _ABOUT = (
@@ -35,7 +35,8 @@ def page() -> None:
     try:
         with store().connection() as connection:
             book = rulebook(connection)
-        if (name := opened_for()) is not None:
+        name = opened_for(book)
+        if name is not None:
             _form(book, name)
         else:
             _list(book)
@@ -67,9 +68,12 @@ def _list(book: Rulebook) -> None:
     st.subheader("Your rules", anchor=False)
     if not own:
         st.caption("None yet. Your rules are asked before the shipped ones.")
-    _rows(_found(own, wanted), book)
+    _own_rows(_found(own, wanted), book)
     st.subheader("Shipped rules", anchor=False)
-    _rows(_found(shipped, wanted), book)
+    if found := _found(shipped, wanted):
+        st.html(shipped_table(found))
+    else:
+        st.caption("None of them says so.")
 
 
 def _found(views: Sequence[RuleView], wanted: str) -> list[RuleView]:
@@ -85,11 +89,11 @@ def _text(view: RuleView) -> str:
     return " ".join([rule.name, *looked_for, *filter(None, result)])
 
 
-def _rows(views: Sequence[RuleView], book: Rulebook) -> None:
+def _own_rows(views: Sequence[RuleView], book: Rulebook) -> None:
     for view in views:
         name = view.rule.name
         with st.container(key=f"rule_row_{name.replace('.', '_')}"):
-            about, result, actions = st.columns([3.2, 1.5, 1.9], vertical_alignment="center")
+            about, result, actions = st.columns([3, 1.3, 1.7], vertical_alignment="center")
             about.html(rule_cell(view))
             result.html(result_cell(view))
             with actions, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
@@ -98,32 +102,32 @@ def _rows(views: Sequence[RuleView], book: Rulebook) -> None:
 
 def _actions(view: RuleView, book: Rulebook) -> None:
     name = view.rule.name
-    if view.origin == "own":
-        place = book.movable.index(name)
-        for words, icon, step in (("Move up", "arrow_upward", -1), ("Move down", "arrow_downward", 1)):
-            st.button(
-                "",
-                icon=f":material/{icon}:",
-                help=words,
-                type="tertiary",
-                key=f"move_{step}_{name}",
-                disabled=not 0 <= place + step < len(book.movable),
-                on_click=_move,
-                args=(book, name, step),
-            )
-    st.toggle("On", view.is_enabled, key=f"on_{name}_{view.updated_at}", on_change=_switch, args=(view,))
+    place = book.movable.index(name)
+    for words, icon, step in (("Move up", "arrow_upward", -1), ("Move down", "arrow_downward", 1)):
+        st.button(
+            "",
+            icon=f":material/{icon}:",
+            help=words,
+            type="tertiary",
+            key=f"move_{step}_{name}",
+            disabled=not 0 <= place + step < len(book.movable),
+            on_click=_move,
+            args=(book, name, step),
+        )
+    st.toggle(
+        f"{name} is on",
+        view.is_enabled,
+        key=f"on_{name}_{view.updated_at}",
+        label_visibility="collapsed",
+        on_change=_switch,
+        args=(view,),
+    )
     st.button("Edit", key=f"edit_{name}", on_click=open_form, args=(view,))
-    if view.updated_at is not None:
-        is_own = view.origin == "own"
-        with st.popover("Delete" if is_own else "Reset"):
-            st.markdown(f"Delete `{name}`?" if is_own else f"Give `{name}` back as it was shipped?")
-            words = "Delete it" if is_own else "Reset it"
-            st.button(words, key=f"delete_{name}", type="primary", on_click=_delete, args=(name, view.updated_at))
 
 
 def _damaged(view: DamagedView) -> None:
-    with st.container(border=True, key=f"damaged_{view.name}"):
-        about, action = st.columns([5, 1], vertical_alignment="center")
+    with st.container(key=f"damaged_{view.name}"):
+        about, action = st.columns([6, 1], vertical_alignment="center")
         about.warning(
             f"The stored rule `{view.name}` can't be used and decides nothing: {view.problem}",
             icon=":material/warning:",

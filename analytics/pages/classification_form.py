@@ -9,7 +9,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from analytics.classification_preview import Preview, preview
-from analytics.classification_store import Rulebook, RuleView, change_rule, create_rule, rulebook
+from analytics.classification_store import Rulebook, RuleView, change_rule, create_rule, delete_rule, rulebook
 from analytics.classification_words import HANDLED, LAST_TRY
 from analytics.exceptions import AnalyticsError
 from analytics.pages.chrome import store, who, zone
@@ -35,11 +35,16 @@ _LABELS = {"message": "Message has", "http_status": "HTTP status", "error_type":
 
 def open_form(view: RuleView | None) -> None:
     """Show the form for a new rule or an existing one, in the state in which it was seen."""
+    if view is not None:
+        st.query_params["rule"] = view.rule.name
     st.session_state[_OPEN] = ("" if view is None else view.rule.name, None if view is None else view.updated_at)
 
 
-def opened_for() -> str | None:
-    """The name of the rule that the form is open for, empty for a new one; None where it is closed."""
+def opened_for(book: Rulebook) -> str | None:
+    """The name of the rule that the form is open for, empty for a new one; None where it is closed. A link opens it."""
+    linked = st.query_params.get("rule")
+    if _OPEN not in st.session_state and linked is not None and (view := book.view(linked)) is not None:
+        open_form(view)
     opened: tuple[str, datetime | None] | None = st.session_state.get(_OPEN)
     return None if opened is None else opened[0]
 
@@ -47,6 +52,8 @@ def opened_for() -> str | None:
 def close_form() -> None:
     """Show the list again."""
     st.session_state.pop(_OPEN, None)
+    if "rule" in st.query_params:
+        del st.query_params["rule"]
 
 
 def rule_form(book: Rulebook, view: RuleView | None) -> None:
@@ -54,29 +61,35 @@ def rule_form(book: Rulebook, view: RuleView | None) -> None:
     key = "new" if view is None else view.rule.name
     if view is not None and view.reason:
         st.caption(view.reason)
-    name, position = _name_and_place(book, view, key)
+    name, position, is_enabled = _name_and_place(book, view, key)
     entered = {"when": _conditions(None if view is None else view.rule.when, key)} | _result(view, key)
     draft = _draft(entered | {"name": name or _UNNAMED}, is_new=view is None)
     is_tried = draft is not None and _preview(draft, view, position)
-    save, cancel, hint = st.columns([1, 1, 4], vertical_alignment="center")
+    save, cancel, hint, delete = st.columns([1, 1, 3.2, 0.8], vertical_alignment="center")
     if not name:
         hint.caption("Give the rule a name to save it.")
     is_ready = is_tried and bool(name)
     if save.button("Save", type="primary", disabled=not is_ready, key=f"save_{key}", width="stretch") and draft:
-        _save(view, draft, position)
+        _save(view, draft, position, is_enabled=is_enabled)
     if cancel.button("Cancel", key=f"cancel_{key}", width="stretch"):
         close_form()
         st.rerun()
+    if view is not None and view.updated_at is not None:
+        with delete, st.container(horizontal=True, horizontal_alignment="right"):
+            _offer_to_delete(view)
 
 
-def _name_and_place(book: Rulebook, view: RuleView | None, key: str) -> tuple[str, int | None]:
-    """The name, and for a new rule its place among one's own, from 1."""
+def _name_and_place(book: Rulebook, view: RuleView | None, key: str) -> tuple[str, int | None, bool]:
+    """The name, for a new rule its place among one's own, from 1, and whether it is on."""
     if view is not None:
         is_shipped = view.origin != "own"
-        name = st.text_input(
+        name_column, switch = st.columns([2, 1], vertical_alignment="bottom")
+        name = name_column.text_input(
             "Name", view.rule.name, key=f"name_{key}", max_chars=64, disabled=is_shipped, help=_NAME_HELP
         )
-        return name.strip(), None
+        with switch, st.container(horizontal=True, horizontal_alignment="right"):
+            is_enabled = st.toggle("On", view.is_enabled, key=f"on_{key}")
+        return name.strip(), None, is_enabled
     name_column, place_column = st.columns([2, 1])
     name = name_column.text_input("Name", key=f"name_{key}", max_chars=64, placeholder="crm-is-away", help=_NAME_HELP)
     places = ["first", *(f"after {other}" for other in book.movable)]
@@ -88,7 +101,7 @@ def _name_and_place(book: Rulebook, view: RuleView | None, key: str) -> tuple[st
         key=f"place_{key}",
         help="The first rule that holds decides.",
     )
-    return name.strip(), place
+    return name.strip(), place, True
 
 
 def _conditions(before: Conditions | None, key: str) -> dict[str, Any]:
@@ -264,14 +277,35 @@ def _summary(found: Preview) -> str:
     return f"of {which} would have been caught{'; ' if more else ''}{'; '.join(more)}."
 
 
-def _save(view: RuleView | None, draft: Rule, position: int | None) -> None:
+def _offer_to_delete(view: RuleView) -> None:
+    name, is_own = view.rule.name, view.origin == "own"
+    with st.popover("Delete" if is_own else "Reset"):
+        st.markdown(f"Delete `{name}`?" if is_own else f"Give `{name}` back as it was shipped?")
+        if st.button("Delete it" if is_own else "Reset it", key=f"delete_{name}", type="primary"):
+            _delete(name)
+
+
+def _delete(name: str) -> None:
+    _, seen = st.session_state[_OPEN]
+    try:
+        with store().connection() as connection:
+            delete_rule(connection, name, seen=seen)
+    except (AnalyticsError, StoreUnavailable) as error:
+        st.error(str(error))
+        return
+    close_form()
+    st.session_state["said"] = f"«{name}» is gone."
+    st.rerun()
+
+
+def _save(view: RuleView | None, draft: Rule, position: int | None, *, is_enabled: bool) -> None:
     _, seen = st.session_state[_OPEN]
     try:
         with store().connection() as connection:
             if view is None:
                 create_rule(connection, draft, who(), position=position)
             else:
-                change_rule(connection, view.rule.name, draft, who(), is_enabled=view.is_enabled, seen=seen)
+                change_rule(connection, view.rule.name, draft, who(), is_enabled=is_enabled, seen=seen)
     except (AnalyticsError, StoreUnavailable) as error:
         st.error(str(error))
         return

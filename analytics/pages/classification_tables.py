@@ -12,20 +12,32 @@ from ingest.classification import Rule
 
 _MOST_VALUES = 4
 _LONGEST_VALUE = 60
-_ORIGINS = {"shipped": "", "changed": "changed", "own": ""}
+
+
+def shipped_table(views: Sequence[RuleView]) -> str:
+    """Shipped rules, each a link to its form."""
+    rows = "".join(
+        f'<tr><td>{rule_cell(view)}</td><td style="vertical-align: middle">{result_cell(view)}</td></tr>'
+        for view in views
+    )
+    return (
+        f'<table class="mh-table mh-rules"><tr><th>Rule</th><th style="width:50%">An error is</th></tr>{rows}</table>'
+    )
 
 
 def rule_cell(view: RuleView) -> str:
     """The name, and what the rule looks for; why a shipped one is stands in the tooltip."""
-    note = "" if view.is_enabled else '<span class="mh-chip">off</span>'
-    note += '<span class="mh-chip">changed</span>' if view.origin == "changed" and view.is_enabled else ""
+    note = "changed" if view.origin == "changed" and view.is_enabled else "" if view.is_enabled else "off"
+    chip = f'<span class="mh-chip">{note}</span>' if note and view.origin != "own" else ""
     changed = "" if view.updated_at is None else f"changed by {view.changed_by}, {view.updated_at:%Y-%m-%d %H:%M} UTC"
     about = escape(" · ".join(filter(None, (view.reason, changed))))
     looked_for = " <i>and</i> ".join(map(_condition, conditions(view.rule.when)))
     dimmed = "" if view.is_enabled else " mh-dim"
+    name = (
+        f'<a href="/classification?{urlencode({"rule": view.rule.name})}" target="_self">{escape(view.rule.name)}</a>'
+    )
     return (
-        f'<div class="mh-rule{dimmed}" title="{about}"><b>{escape(view.rule.name)}</b>{note}'
-        f'<div class="mh-when">{looked_for}</div></div>'
+        f'<div class="mh-rule{dimmed}" title="{about}"><b>{name}</b>{chip}<div class="mh-when">{looked_for}</div></div>'
     )
 
 
@@ -53,7 +65,7 @@ def _result(rule: Rule) -> str:
     kind = escape(rule.error_type) if rule.error_type else '<span class="mh-dim">type by the next rule</span>'
     if rule.severity:
         return f"{severity_mark(rule.severity)}{kind} · {rule.severity}"
-    by = "its tries" if rule.error_type else "the next rule"
+    by = "tries" if rule.error_type else "the next rule"
     return f'{kind} <span class="mh-dim">· severity by {by}</span>'
 
 

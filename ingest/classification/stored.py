@@ -64,7 +64,8 @@ def _reason(error: Exception) -> str:
         return str(error)[:300]
     problem = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"])
-    says = problem["msg"].removeprefix("Value error, ")
+    is_newer = problem["type"] == "extra_forbidden"
+    says = "isn't known to this version." if is_newer else problem["msg"].removeprefix("Value error, ")
     return f"{field}: {says}"[:300] if field else says[:300]
 
 

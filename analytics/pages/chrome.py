@@ -102,7 +102,7 @@ def known_names() -> Names:
 def who() -> str:
     """Whoever is signed in, for the record of a change."""
     token = st.context.cookies.get(COOKIE)
-    if not token:
+    if not isinstance(token, str):
         return "the dashboard"
     with store().connection() as connection:
         user = user_of_session(connection, token, datetime.now(UTC))

@@ -155,8 +155,9 @@ def _switch(view: RuleView) -> None:
     is_enabled = bool(st.session_state[f"on_{name}_{view.updated_at}"])
 
     def switch() -> None:
+        changed_by = who()
         with store().connection() as connection:
-            change_rule(connection, name, view.rule, who(), is_enabled=is_enabled, seen=view.updated_at)
+            change_rule(connection, name, view.rule, changed_by, is_enabled=is_enabled, seen=view.updated_at)
 
     _tried(switch, f"«{name}» is {'on' if is_enabled else 'off'}.")
 

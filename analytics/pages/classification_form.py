@@ -301,11 +301,12 @@ def _delete(name: str) -> None:
 def _save(view: RuleView | None, draft: Rule, position: int | None, *, is_enabled: bool) -> None:
     _, seen = st.session_state[_OPEN]
     try:
+        changed_by = who()
         with store().connection() as connection:
             if view is None:
-                create_rule(connection, draft, who(), position=position)
+                create_rule(connection, draft, changed_by, position=position)
             else:
-                change_rule(connection, view.rule.name, draft, who(), is_enabled=is_enabled, seen=seen)
+                change_rule(connection, view.rule.name, draft, changed_by, is_enabled=is_enabled, seen=seen)
     except (AnalyticsError, StoreUnavailable) as error:
         st.error(str(error))
         return

@@ -11,7 +11,7 @@ from jobs.tally import Tally
 from tests.analytics.opening import figures, opened, text_of
 from tests.seeding import insert_error, insert_many, insert_report
 
-PAGES = ("overview", "history", "thresholds", "connect")
+PAGES = ("overview", "history", "thresholds", "classification", "connect")
 
 
 pytestmark = pytest.mark.usefixtures("configured")
@@ -36,7 +36,9 @@ def test_every_page_says_that_the_database_is_not_prepared(connection: Connectio
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_opens_while_the_newest_tables_are_missing(connection: Connection, page: str) -> None:
     insert_error(connection)
-    connection.execute("drop table project_names, workflow_names, stuck_runs, meshhook_connection")
+    connection.execute(
+        "drop table project_names, workflow_names, stuck_runs, meshhook_connection, classification_rules"
+    )
     said = " ".join(warning.value for warning in opened(page).warning)
     assert "meshhook-errors migrate" in said or page == "history"  # which has all that it shows
 

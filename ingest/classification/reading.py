@@ -35,7 +35,7 @@ _NAMED = re2.compile(
     r"|\b[A-Z]\w*::(?:[A-Z]\w*::)*[A-Z]\w+"
 )
 _STATUS = re2.compile(
-    r"(?i)\b(?:HTTP(?: error| status)?|status(?: ?code)?|answered|responded with|returned|code:?|response:?|got)"
+    r"(?i)\b(?:HTTP(?: error| status)?|status(?: ?code)?|answered|responded with|returned|code:?|got|indicate success)"
     r"(?: (?:is|of|client error|server error|error))?['\":=/ (]{1,3}(?:\d\.\d )?([45]\d\d)\b"
     r"|\b([45]\d\d) (?:Client Error|Server Error|Bad Request|Unauthorized|Payment Required|Forbidden|Not Found"
     r"|Method Not Allowed|Not Acceptable|Request Time-?out|Conflict|Gone|Length Required|Precondition Failed"

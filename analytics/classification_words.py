@@ -1,6 +1,6 @@
 """A rule of classification in words, for those who read it on a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ingest.classification import Attempts, Conditions, Rule
@@ -50,3 +50,27 @@ def _tries(attempt: Attempts) -> str:
 def result(rule: Rule) -> tuple[str, str]:
     """Type and severity, or who decides on them."""
     return rule.error_type or "type as it was", rule.severity or "by its tries"
+
+
+def as_text(values: Sequence[str]) -> str:
+    """Values as somebody edits them, one a line. A line's end in an expression is written as one writes it in one."""
+    return "\n".join(value.replace("\n", r"\n") for value in values)
+
+
+def from_text(text: str) -> list[str]:
+    """The other way. Blanks around a value belong to it: an expression may ask for them."""
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def tags_as_lines(tags: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each value of a tag as NAME = VALUE."""
+    return [f"{name} = {value}" for name, values in tags.items() for value in values]
+
+
+def tags_of_lines(lines: Sequence[str]) -> dict[str, list[str]]:
+    """The other way; a line without a value asks for none, which no rule may."""
+    tags: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, value = line.partition("=")
+        tags.setdefault(name.strip(), []).extend([value.strip()] if value.strip() else [])
+    return tags

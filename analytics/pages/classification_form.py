@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from analytics.classification_preview import Preview, preview
 from analytics.classification_store import Rulebook, RuleView, change_rule, create_rule, delete_rule, rulebook
-from analytics.classification_words import HANDLED, LAST_TRY
+from analytics.classification_words import HANDLED, LAST_TRY, as_text, from_text, tags_as_lines, tags_of_lines
 from analytics.exceptions import AnalyticsError
 from analytics.pages.chrome import store, who, zone
 from analytics.pages.classification_tables import changes_table, examples_table
@@ -120,8 +120,8 @@ def _conditions(before: Conditions | None, key: str) -> dict[str, Any]:
     entered["node_type"] = _lines(node_type, "Node type", when.node_type, key, "http_call", _WILDCARDS)
     entered["logger"] = _lines(logger, "Logger", when.logger, key, "app.billing.*", _WILDCARDS)
     tags, first, last, last_try, handled = st.columns([1.6, 0.7, 0.7, 1, 1])
-    tag_lines = [f"{name} = {value}" for name, values in when.tags.items() for value in values]
-    entered["tags"] = _tags(_lines(tags, "Tags", tag_lines, key, "region = eu", f"NAME = VALUE. {_WILDCARDS}"))
+    tag_lines = _lines(tags, "Tags", tags_as_lines(when.tags), key, "region = eu", f"NAME = VALUE. {_WILDCARDS}")
+    entered["tags"] = tags_of_lines(tag_lines)
     attempt = when.attempt
     tries = {
         "from": first.number_input(
@@ -138,23 +138,16 @@ def _conditions(before: Conditions | None, key: str) -> dict[str, Any]:
 
 
 def _lines(column: Any, label: str, before: Sequence[str], key: str, example: str, about: str) -> list[str]:
+    """What stands in a field, a value a line."""
     text: str = column.text_area(
         label,
-        "\n".join(before),
+        as_text(before),
         key=f"{label.lower().replace(' ', '_')}_{key}",
         height=68 if len(before) < 3 else 130,
         placeholder=example,
         help=f"{about} One a line.",
     )
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _tags(lines: Sequence[str]) -> dict[str, list[str]]:
-    tags: dict[str, list[str]] = {}
-    for line in lines:
-        name, _, value = line.partition("=")
-        tags.setdefault(name.strip(), []).extend([value.strip()] if value.strip() else [])
-    return tags
+    return from_text(text)
 
 
 def _yes_no(column: Any, label: str, words: dict[bool, str], before: bool | None, key: str) -> bool | None:

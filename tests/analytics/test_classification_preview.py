@@ -67,10 +67,10 @@ def test_a_rule_that_is_changed_is_tried_in_its_own_place(connection: Connection
 
 
 def test_a_shipped_rule_that_is_changed_stays_behind_one_s_own(connection: Connection) -> None:
-    create_rule(connection, rule(name="own", when={"http_status": ["404"]}), "ann")
-    keep(connection, {"message": "x", "metadata": {"http_status": 404}}, {"message": "HTTP 403"})
-    draft = rule(name="http-4xx", when={"http_status": ["4xx"]})
-    assert tried(connection, draft).changes == [Change("input", "low", "http-4xx", "mine", "medium", 1)]
+    create_rule(connection, rule(name="own"), "ann")
+    keep(connection, {"message": "boom"}, {"message": "quiet"})
+    draft = rule(name="default", when={})
+    assert tried(connection, draft).changes == [Change("execution", "medium", "default", "mine", "medium", 1)]
 
 
 def test_a_rule_that_only_gives_a_title_or_a_severity_leaves_the_rest_to_the_next(connection: Connection) -> None:

@@ -73,6 +73,7 @@ _LOOK = """<style>
 .mh-when code { font-size: 0.95em; } .mh-rule a { color: inherit; text-decoration: none; }
 .mh-rule a:hover { text-decoration: underline; } .mh-rules .mh-when { display: -webkit-box; -webkit-line-clamp: 2;
   -webkit-box-orient: vertical; overflow: hidden; white-space: normal; }
+.mh-reason { margin-left: 0.5rem; font-size: 0.82rem; opacity: 0.75; } .mh-rules .mh-rule { white-space: normal; }
 .mh-preview { font-size: 0.92rem; } .mh-preview b { font-size: 1.25rem; }
 [class*="st-key-rule_row_"] { border-top: 1px solid var(--mh-line); padding-top: 0.5rem; }
 [class*="st-key-rule_row_"] [class*="st-key-on_"] label { padding-top: 0; }

@@ -103,13 +103,13 @@ def _own_rows(views: Sequence[RuleView], book: Rulebook) -> None:
 def _actions(view: RuleView, book: Rulebook) -> None:
     name = view.rule.name
     place = book.movable.index(name)
-    for words, icon, step in (("Move up", "arrow_upward", -1), ("Move down", "arrow_downward", 1)):
+    for words, way, step in (("Move up", "upward", -1), ("Move down", "downward", 1)):
         st.button(
             "",
-            icon=f":material/{icon}:",
+            icon=f":material/arrow_{way}:",
             help=words,
             type="tertiary",
-            key=f"move_{step}_{name}",
+            key=f"{way}_{name}",
             disabled=not 0 <= place + step < len(book.movable),
             on_click=_move,
             args=(book, name, step),

@@ -259,7 +259,8 @@ def _summary(found: Preview) -> str:
     since = found.since.astimezone(ZoneInfo(zone()))
     if found.is_all:
         days = round((datetime.now(UTC) - found.since) / timedelta(days=1))
-        which = f"the {found.looked_at:,} errors of the last {days} days"
+        which = "1 error" if found.looked_at == 1 else f"the {found.looked_at:,} errors"
+        which = f"{which} of the last {days} days"
     else:
         which = f"the newest {found.looked_at:,} errors, since {since:%Y-%m-%d %H:%M}"
     more = []

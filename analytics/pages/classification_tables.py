@@ -26,19 +26,27 @@ def shipped_table(views: Sequence[RuleView]) -> str:
 
 
 def rule_cell(view: RuleView) -> str:
-    """The name, and what the rule looks for; why a shipped one is stands in the tooltip."""
-    note = "changed" if view.origin == "changed" and view.is_enabled else "" if view.is_enabled else "off"
-    chip = f'<span class="mh-chip">{note}</span>' if note and view.origin != "own" else ""
-    changed = "" if view.updated_at is None else f"changed by {view.changed_by}, {view.updated_at:%Y-%m-%d %H:%M} UTC"
-    about = escape(" · ".join(filter(None, (view.reason, changed))))
+    """The name, why a shipped rule is, and what it looks for; who changed it stands in the tooltip."""
+    about = "" if view.updated_at is None else f"Changed by {view.changed_by}, {view.updated_at:%Y-%m-%d %H:%M} UTC"
     looked_for = " <i>and</i> ".join(map(_condition, conditions(view.rule.when)))
-    dimmed = "" if view.is_enabled else " mh-dim"
-    name = (
-        f'<a href="/classification?{urlencode({"rule": view.rule.name})}" target="_self">{escape(view.rule.name)}</a>'
-    )
+    link = f"/classification?{urlencode({'rule': view.rule.name})}"
+    name = f'<b><a href="{link}" target="_self">{escape(view.rule.name)}</a></b>'
+    why = f' <span class="mh-reason">{escape(view.reason)}</span>' if view.reason else ""
     return (
-        f'<div class="mh-rule{dimmed}" title="{about}"><b>{name}</b>{chip}<div class="mh-when">{looked_for}</div></div>'
+        f'<div class="{_classes(view)}" title="{escape(about)}">{name}{_chip(view)}{why}'
+        f'<div class="mh-when">{looked_for}</div></div>'
     )
+
+
+def _chip(view: RuleView) -> str:
+    """What has become of a shipped rule."""
+    if view.origin != "changed":
+        return ""
+    return f'<span class="mh-chip">{"changed" if view.is_enabled else "off"}</span>'
+
+
+def _classes(view: RuleView) -> str:
+    return "mh-rule" if view.is_enabled else "mh-rule mh-dim"
 
 
 def _condition(condition: Condition) -> str:
@@ -58,7 +66,7 @@ def result_cell(view: RuleView) -> str:
     """What the rule says an error is."""
     rule = view.rule
     title = f'<div class="mh-when" title="{escape(rule.title)}">«{escape(rule.title)}»</div>' if rule.title else ""
-    return f'<div class="mh-rule{"" if view.is_enabled else " mh-dim"}">{_result(rule)}{title}</div>'
+    return f'<div class="{_classes(view)}">{_result(rule)}{title}</div>'
 
 
 def _result(rule: Rule) -> str:

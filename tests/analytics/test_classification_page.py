@@ -92,9 +92,9 @@ def test_own_rules_are_moved_switched_off_renamed_and_deleted(connection: Connec
     for name in ("a", "b"):
         create_rule(connection, OWN.model_copy(update={"name": name}), "ann")
     page = opened("classification")
-    page.button(key="move_1_a").click().run()
+    page.button(key="downward_a").click().run()
     assert own(rulebook(connection)) == ["b", "a"]
-    assert page.button(key="move_-1_b").disabled
+    assert page.button(key="upward_b").disabled
     view = rulebook(connection).view("a")
     assert view is not None
     page.toggle(key=f"on_a_{view.updated_at}").set_value(False).run()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from ingest.classification.expressions import Expressions, compiled
+from ingest.classification.expressions import Expressions
 from ingest.classification.facts import Facts
 from ingest.classification.reading import CODE_TAGS, Reading
 from ingest.classification.rules import Conditions, Rule
 from ingest.classification.shipped import shipped_rules
+from ingest.classification.wildcards import Matcher, matcher
 
 _Test = Callable[[Facts, Reading], bool]
-_Matcher = Callable[[str], bool]
 _SEPARATOR = re.compile(r"[.:\\/]")
 
 
@@ -24,7 +24,7 @@ class RuleBook:
         self._rules = tuple(rules)
         self.tag_names = CODE_TAGS.union(name for rule in rules for name in rule.when.tags)
         self._by_exception: dict[str, list[int]] = {}
-        self._by_wildcard: list[tuple[_Matcher, int]] = []
+        self._by_wildcard: list[tuple[Matcher, int]] = []
         self._always = [at for at, rule in enumerate(rules) if not (rule.when.exception or rule.when.message)]
         self._has_message = {at for at, rule in enumerate(rules) if rule.when.message}
         self._tests = [_tests_of(rule.when) for rule in rules]
@@ -45,13 +45,13 @@ class RuleBook:
             if all(test(facts, reading) for test in self._tests[at]):
                 yield self._rules[at]
 
-    def _index_exceptions(self, patterns: tuple[str, ...], place: int) -> None:
+    def _index_exceptions(self, patterns: tuple[str, ...], at: int) -> None:
         for pattern in patterns:
-            folded = pattern.casefold()
-            if "*" in pattern:
-                self._by_wildcard.append((wildcards((pattern,)), place))
-            else:
-                self._by_exception.setdefault(folded, []).append(place)
+            if "*" not in pattern:
+                self._by_exception.setdefault(pattern.casefold(), []).append(at)
+        loose = [pattern for pattern in patterns if "*" in pattern]
+        if loose:
+            self._by_wildcard.append((matcher(loose), at))
 
     def _places_of_name(self, name: str) -> frozenset[int]:
         """The rules that ask for this exception, with its module or without."""
@@ -96,21 +96,6 @@ def bare_name(name: str) -> str:
     return _SEPARATOR.split(name)[-1] or name
 
 
-def wildcards(patterns: Sequence[str]) -> _Matcher:
-    """Whether a text is one of `patterns`, in which * stands for anything; small and capital letters are the same."""
-    exact = frozenset(pattern.casefold() for pattern in patterns if "*" not in pattern)
-    loose = [
-        compiled(r"(?s)\A" + ".*".join(re.escape(part) for part in re.split(r"\*+", pattern)) + r"\z")
-        for pattern in patterns
-        if "*" in pattern
-    ]
-
-    def matches(text: str) -> bool:
-        return text.casefold() in exact or any(each.search(text) is not None for each in loose)
-
-    return matches
-
-
 def _tests_of(when: Conditions) -> tuple[_Test, ...]:
     """One for each condition but exception and message, cheap ones first."""
     tests: list[_Test] = []
@@ -125,10 +110,10 @@ def _tests_of(when: Conditions) -> tuple[_Test, ...]:
     if when.attempt is not None:
         tests.append(_is_attempt(when.attempt.first or 0, 2**31 if when.attempt.last is None else when.attempt.last))
     if when.node_type:
-        tests.append(_has_node_type(wildcards(when.node_type)))
+        tests.append(_has_node_type(matcher(when.node_type)))
     if when.logger:
-        tests.append(_has_logger(wildcards(when.logger)))
-    tests += [_has_tag(name, wildcards(values)) for name, values in when.tags.items()]
+        tests.append(_has_logger(matcher(when.logger)))
+    tests += [_has_tag(name, matcher(values)) for name, values in when.tags.items()]
     return tuple(tests)
 
 
@@ -160,13 +145,13 @@ def _has_status(patterns: Sequence[str]) -> _Test:
     return lambda _, reading: reading.http_status in found
 
 
-def _has_node_type(matches: _Matcher) -> _Test:
+def _has_node_type(matches: Matcher) -> _Test:
     return lambda facts, _: bool(facts.node_type) and matches(facts.node_type)
 
 
-def _has_logger(matches: _Matcher) -> _Test:
+def _has_logger(matches: Matcher) -> _Test:
     return lambda facts, _: bool(facts.logger) and matches(facts.logger)
 
 
-def _has_tag(name: str, matches: _Matcher) -> _Test:
+def _has_tag(name: str, matches: Matcher) -> _Test:
     return lambda facts, _: any(tag == name and matches(value) for tag, value in facts.tags)

@@ -18,7 +18,7 @@ from ingest.plain_text import plain_line
 MOST_VALUES = 100  # of one condition
 MOST_TAGS = 20
 MOST_RULES = 200  # of a user's own
-LARGEST_COST = 20_000  # of the expressions of all own rules together, in steps of their programs
+LARGEST_COST = 50_000  # of the expressions of all own rules together, in steps of their programs
 DEFAULT = "default"  # the name of what decides about an error that no rule holds for
 
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")

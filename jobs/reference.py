@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 _PAGE = Template((Path(__file__).parent / "reference.html").read_text(encoding="utf-8"))
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "X-Frame-Options": "DENY"}
 _DEEPEST = 3
-_ORDER = ("capture", "reading", "alerting", "health")
+_ORDER = ("capture", "reading", "alerting", "classification", "health")
 
 Schema = Mapping[str, Any]
 

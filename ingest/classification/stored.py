@@ -80,6 +80,7 @@ class RulesWatch:
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self._taken: list[TupleRow] = []  # what a classifier begins with
+        self._said: set[Damaged] = set()
 
     def look(self, connection: Connection) -> None:
         """Raises psycopg.Error."""
@@ -88,7 +89,11 @@ class RulesWatch:
             return
         self._taken = rows
         own = understood(rows)
-        for name, reason in own.damaged:
-            log.warning("a classification rule can't be used and is left aside", rule=name, reason=reason)
+        for damaged in own.damaged:
+            if damaged not in self._said:
+                log.warning(
+                    "a classification rule can't be used and is left aside", rule=damaged.name, reason=damaged.reason
+                )
+        self._said = set(own.damaged)
         self._classifier.replace(own.rules)
         log.info("classification rules are taken over", own=len(own.rules), left_aside=len(own.damaged))

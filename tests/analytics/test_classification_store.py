@@ -30,12 +30,6 @@ def names(book: Rulebook) -> list[str]:
     return [view.rule.name for view in book.rules if view.origin == "own"]
 
 
-def verdict(connection: Connection, **facts: Any) -> str:
-    classifier = Classifier()
-    RulesWatch(classifier).look(connection)
-    return classifier.classify(Facts("worker", **facts), None, None).rule
-
-
 def test_without_rules_of_one_s_own_the_shipped_ones_are_in_force(connection: Connection) -> None:
     book = rulebook(connection)
     assert [view.rule for view in book.rules] == [entry.rule for entry in shipped_rules()]
@@ -162,8 +156,13 @@ def test_a_stored_rule_that_is_damaged_or_newer_is_left_aside_and_said(
     create_rule(connection, rule("broken"), "ann")
     create_rule(connection, rule("last"), "ann")
     connection.execute("update classification_rules set definition = %s::jsonb where name = 'broken'", (definition,))
+    classifier = Classifier()
+    watch = RulesWatch(classifier)
     with capture_logs() as lines:
-        assert verdict(connection, exception="last") == "last"
+        watch.look(connection)
+        connection.execute("update classification_rules set is_enabled = false where name = 'first'")
+        watch.look(connection)
+    assert classifier.classify(Facts("worker", exception="last"), None, None).rule == "last"
     (said,) = [line for line in lines if line["log_level"] == "warning"]
     assert said["rule"] == "broken"
     assert says in said["reason"]

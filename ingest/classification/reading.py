@@ -42,6 +42,7 @@ _STATUS = re2.compile(
     r"|Payload Too Large|Content Too Large|Request Entity Too Large|Unsupported Media Type|Unprocessable|Locked"
     r"|Too Many Requests|Internal Server Error|Not Implemented|Bad Gateway|Service (?:Temporarily )?Unavailable"
     r"|Gateway Time-?out)\b"
+    r"|^[\w .-]{1,40}: (?-i:([45]\d\d)(?:: |\.? [A-Z{\[]|$))"
 )
 _TRIES = "(?:attempts|tries|retries)"
 _AGAIN = re2.compile(
@@ -109,7 +110,7 @@ def _names(facts: Facts, text: str) -> tuple[str, ...]:
 
 def _status_in(text: str) -> int | None:
     match = _STATUS.search(text)
-    return int(match[1] or match[2]) if match else None
+    return int(match[1] or match[2] or match[3]) if match else None
 
 
 def _is_last_try(facts: Facts, text: str) -> bool | None:

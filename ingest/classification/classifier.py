@@ -1,6 +1,6 @@
 """Decides by ordered rules: the first that holds for an error names its type, and is named in the event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,7 @@ from ingest.classification.facts import Facts
 from ingest.classification.matching import RuleBook
 from ingest.classification.reading import Reading, read
 from ingest.classification.rules import DEFAULT, Rule, StoredRule
-from ingest.classification.shipped import shipped_rules
+from ingest.classification.shipped import last_resorts, shipped_rules
 from ingest.classification.titles import filled_title
 
 _MOST_CACHED = 8192
@@ -95,7 +95,7 @@ def _verdict(book: RuleBook, facts: Facts) -> Verdict:
     """The first rule that holds; what it leaves open is decided by the next ones that hold."""
     reading = read(facts)
     error_type = severity = title = name = None
-    for rule in book.holding(facts, reading):
+    for rule in _holding(book, facts, reading):
         name = name or rule.name
         severity = severity or rule.severity
         if title is None and rule.title is not None:
@@ -105,6 +105,16 @@ def _verdict(book: RuleBook, facts: Facts) -> Verdict:
             break
     kind = error_type or "execution"
     return Verdict(kind, severity or by_tries(reading, kind), name or DEFAULT, title)
+
+
+def _holding(book: RuleBook, facts: Facts, reading: Reading) -> Iterator[Rule]:
+    """The rules that hold. Before one that is a last resort come those that hold for the error's causes: a wrapper
+    tells nothing of what went wrong."""
+    for rule in book.holding(facts, reading):
+        for name, message in facts.causes if rule.name in last_resorts() else ():
+            inner = facts._replace(exception=name, module="", message=message, value="", causes=())
+            yield from (each for each in book.holding(inner, read(inner)) if each.name not in last_resorts())
+        yield rule
 
 
 def _values(facts: Facts, reading: Reading) -> dict[str, str]:

@@ -8,13 +8,15 @@ from ingest.models import JsonObject
 LONGEST_TEXT = 1000  # characters of a message that are searched
 _LONGEST_NAME = 200
 _MOST_TAGS = 20
+_MOST_CAUSES, _LONGEST_CAUSE = 3, 300
 
 Tags = tuple[tuple[str, str], ...]
 
 
 class Facts(NamedTuple):
     """What is known of an error, for the rules; hashable, so that repeating errors are decided once. A text that is
-    missing is empty; `value` is the exception's message, empty too where it is the same as `message`."""
+    missing is empty; `value` is the exception's message, empty too where it is the same as `message`; `causes` are name and
+    message of the exceptions that led to it."""
 
     source: str
     exception: str = ""
@@ -29,6 +31,7 @@ class Facts(NamedTuple):
     handled: bool | None = None
     logger: str = ""
     tags: Tags = ()
+    causes: tuple[tuple[str, str], ...] = ()
 
 
 def facts_of(source: str, metadata: JsonObject, tag_names: Collection[str] | None = None) -> Facts:
@@ -45,7 +48,7 @@ def facts_of(source: str, metadata: JsonObject, tag_names: Collection[str] | Non
     if value == message:
         value = ""
     handled = get("handled")
-    tags = get("tags")
+    tags, causes = get("tags"), get("causes")
     return Facts(
         source,
         name,
@@ -60,6 +63,7 @@ def facts_of(source: str, metadata: JsonObject, tag_names: Collection[str] | Non
         handled if isinstance(handled, bool) else None,
         _text(get("logger")),
         _tags(tags, tag_names) if tags and isinstance(tags, dict) else (),
+        _causes(causes) if causes and isinstance(causes, list) else (),
     )
 
 
@@ -79,3 +83,14 @@ def _tags(tags: JsonObject, names: Collection[str] | None) -> Tags:
             if len(found) == _MOST_TAGS:
                 break
     return tuple(sorted(found))
+
+
+def _causes(causes: list[Any]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for cause in causes[:_MOST_CAUSES]:
+        if isinstance(cause, dict):
+            parts = (_text(cause.get(name)) for name in ("module", "type"))
+            value = cause.get("value")
+            text = value[:_LONGEST_CAUSE] if isinstance(value, str) else ""
+            found.append((".".join(part for part in parts if part), text))
+    return tuple(found)

@@ -55,6 +55,26 @@ CASES = [
     ),
     # The exception is named in the text only.
     ("worker", {"message": "step failed: ZeroDivisionError: division by zero"}, "execution", "medium"),
+    # A wrapper says nothing, its cause does; an exception that says something itself needs no cause.
+    (
+        "worker",
+        {"exception": {"type": "StepFailed", "value": "charge"}, "causes": [{"type": "gaierror", "module": "socket"}]},
+        "system",
+        "high",
+    ),
+    (
+        "worker",
+        {"exception": {"type": "RuntimeError"}, "causes": [{"type": "Error", "value": "JSON: Unexpected token }"}]},
+        "input",
+        "low",
+    ),
+    (
+        "worker",
+        {"exception": {"type": "ValidationError"}, "causes": [{"type": "KeyError", "value": "a"}]},
+        "input",
+        "low",
+    ),
+    ("worker", {"exception": {"type": "Odd"}, "causes": ["odd", {"type": 7}, {"value": ["x"]}]}, "execution", "medium"),
     # A code in a tag.
     ("worker", {"message": "odd", "tags": {"sqlstate": "23505"}}, "input", "low"),
 ]

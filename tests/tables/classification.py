@@ -1,6 +1,6 @@
 """The tables of docs/classification.md."""
 
-from ingest.classification import Conditions, shipped_rules
+from ingest.classification import Conditions, ShippedRule, shipped_rules
 from ingest.classification.reading import CODE_TAGS
 from ingest.classification.titles import PLACEHOLDERS
 
@@ -11,7 +11,7 @@ def rules() -> list[str]:
     for number, entry in enumerate(shipped_rules(), start=1):
         rule = entry.rule
         says = f"{rule.error_type}, {rule.severity}" if rule.severity else str(rule.error_type)
-        lines.append(f"| {number} | `{rule.name}` | {says} | {_looked_at(rule.when)} | {entry.reason} |")
+        lines.append(f"| {number} | `{rule.name}` | {says} | {_looked_at(rule.when)} | {_reason(entry)} |")
     return lines
 
 
@@ -23,6 +23,10 @@ def placeholders() -> list[str]:
 def codes() -> list[str]:
     """The tags that are searched like a message."""
     return [", ".join(f"`{name}`" for name in sorted(CODE_TAGS))]
+
+
+def _reason(entry: ShippedRule) -> str:
+    return f"{entry.reason} *A last resort.*" if entry.is_last_resort else entry.reason
 
 
 def _looked_at(when: Conditions) -> str:

@@ -15,8 +15,8 @@ Tags = tuple[tuple[str, str], ...]
 
 class Facts(NamedTuple):
     """What is known of an error, for the rules; hashable, so that repeating errors are decided once. A text that is
-    missing is empty; `value` is the exception's message, empty too where it is the same as `message`; `causes` are name and
-    message of the exceptions that led to it."""
+    missing is empty; `value` is the exception's message, empty too where it is the same as `message`; `causes` are
+    name and message of the exceptions that led to it."""
 
     source: str
     exception: str = ""

@@ -291,6 +291,16 @@ def test_what_a_rule_leaves_open_the_next_ones_decide() -> None:
     assert judged(Classifier(rules[:2]), ODD) == ("execution", "low", "titled", "Odd")
 
 
+def test_a_rule_that_names_a_type_leaves_nothing_to_the_rules_behind_it() -> None:
+    classifier = Classifier([own("typed"), own("behind", severity="low", title="Behind")])
+    assert judged(classifier, ODD) == ("odd", "medium", "typed", None)
+
+
+def test_a_last_resort_decides_where_the_causes_tell_no_more_than_it_does() -> None:
+    error = {"exception": {"type": "RuntimeError"}, "causes": [{"type": "OddError", "value": "odd"}]}
+    assert judged(SHIPPED, error).rule == "code-bug-weak"
+
+
 @pytest.mark.parametrize(
     ("title", "shown"),
     [

@@ -1,6 +1,7 @@
 """Rules of classification in Postgres: in their order, changed by one person at a time, and never a reason to stop."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from analytics.classification_store import (
 from analytics.exceptions import BadRequest, Conflict, NotFound
 from ingest.classification import Classifier, Facts, Rule, shipped_rules
 from ingest.classification.stored import RulesWatch, read_rules
-from ingest.database import Connection
+from ingest.database import Connection, connect
 
 SHIPPED = shipped_rules()[0].rule
 
@@ -200,3 +201,23 @@ def test_rules_are_taken_over_once_for_each_change(connection: Connection) -> No
     delete_rule(connection, "a")
     watch.look(connection)
     assert classifier.classify(facts, None, None).rule == "default"
+
+
+def test_of_several_changes_at_the_same_moment_one_is_kept_and_the_others_are_told(
+    connection: Connection, database_url: str
+) -> None:
+    seen = create_rule(connection, rule("a"), "ann").rules[0].updated_at
+
+    def change(number: int) -> bool:
+        with connect(database_url, "writer") as own:
+            try:
+                change_rule(own, "a", rule("a", error_type=f"t{number}"), f"w{number}", is_enabled=True, seen=seen)
+            except Conflict:
+                return False
+        return True
+
+    with ThreadPoolExecutor(8) as writers:
+        outcomes = list(writers.map(change, range(8)))
+    assert outcomes.count(True) == 1
+    view = rulebook(connection).rules[0]
+    assert (view.rule.error_type, view.changed_by) == (f"t{outcomes.index(True)}", f"w{outcomes.index(True)}")

@@ -11,6 +11,8 @@ import psycopg
 
 from analytics.classification_store import Rulebook, with_draft
 from ingest.classification import Classifier, Rule, StoredRule, Verdict, facts_of
+from ingest.classification.matching import RuleBook
+from ingest.classification.reading import read
 from ingest.database import Connection
 from ingest.exceptions import StoreUnavailable
 from ingest.models import JsonObject
@@ -92,6 +94,7 @@ class _Trial:
     def __init__(self, book: Rulebook, draft: Rule, replaces: str | None, position: int | None) -> None:
         own = with_draft(book, draft, replaces=replaces, position=position)
         self._name = draft.name
+        self._draft = RuleBook([draft])
         self._after = Classifier(own)
         self._without = Classifier([StoredRule(rule, is_on and rule.name != draft.name) for rule, is_on in own])
         self._tags = self._after.tag_names | self._without.tag_names
@@ -101,6 +104,8 @@ class _Trial:
         """What would be said where the draft has a say in it: nobody else's rule stands before it, or it changes what
         the others say."""
         facts = facts_of(row.source, row.metadata, self._tags)
+        if next(self._draft.holding(facts, read(facts)), None) is None:
+            return None
         after = self._after.classify(facts, None, None)
         if after.rule == self._name or after != self._without.classify(facts, None, None):
             return after

@@ -151,15 +151,14 @@ def _lines(column: Any, label: str, before: Sequence[str], key: str, example: st
 
 
 def _yes_no(column: Any, label: str, words: dict[bool, str], before: bool | None, key: str) -> bool | None:
-    answers: list[bool | None] = [None, True, False]
-    chosen: bool | None = column.selectbox(
+    answers: dict[str, bool | None] = {"either": None, words[True]: True, words[False]: False}
+    chosen = column.selectbox(
         label,
-        answers,
-        answers.index(before),
-        format_func=lambda answer: "either" if answer is None else words[answer],
+        list(answers),
+        list(answers.values()).index(before),
         key=f"{label.lower().replace(' ', '_')}_{key}",
     )
-    return chosen
+    return answers[chosen]
 
 
 def _result(view: RuleView | None, key: str) -> dict[str, Any]:
@@ -180,17 +179,18 @@ def _result(view: RuleView | None, key: str) -> dict[str, Any]:
         help="Choose one, or type a new word.",
     )
     open_severity = _NEXT if chosen == _NEXT else _BY_TRIES
-    severities = [None, *reversed(SEVERITIES)]
+    severities = ["", *reversed(SEVERITIES)]
     return {
         "error_type": None if chosen == _NEXT else chosen,
         "severity": severity.selectbox(
             "Severity",
             severities,
-            severities.index(None if before is None else before.severity),
+            severities.index((before.severity or "") if before is not None else ""),
             format_func=lambda name: name or open_severity,
             key=f"severity_{key}",
             help="By its tries: low where it will be tried again, high at the last try; otherwise by its type.",
-        ),
+        )
+        or None,
         "title": title.text_input(
             "Title",
             (before.title or "") if before is not None else "",

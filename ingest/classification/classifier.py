@@ -11,7 +11,7 @@ from ingest.classification.rules import DEFAULT, Rule, StoredRule
 from ingest.classification.shipped import last_resorts, shipped_rules
 from ingest.classification.titles import filled_title
 
-_MOST_CACHED = 8192
+_MOST_CACHED = 4096
 
 
 class Verdict(NamedTuple):

@@ -46,33 +46,36 @@ _STATUS = re2.compile(
 )
 _TRIES = "(?:attempts|tries|retries)"
 _AGAIN = re2.compile(
-    rf"(?i)\b(?:will (?:be )?retr(?:y|ied)|will be (?:tried again|re-?(?:attempted|queued|delivered|scheduled))"
-    rf"|will try again|retrying|trying again|retry(?: again)? (?:in|after|at|#|scheduled|attempt)"
+    rf"(?i)\b(?:will (?:be )?retr(?:y|ied)|will be (?:tried again|re-?(?:attempted|(?:en)?queued|delivered|scheduled))"
+    rf"|will try again|retrying|trying again|retry(?: again)? (?:in|after|at|#|scheduled|attempt)|retry:"
     rf"|next (?:retry|attempt|try)|sending for retry|scheduling (?:a )?retry|retr(?:y|ies) (?:is )?scheduled"
-    rf"|scheduled for retry|back(?:ing)? off|re-?queue(?:d|ing)\b|re-?connecting|re-?scheduled"
-    rf"|[1-9]\d* (?:more )?{_TRIES} (?:left|remaining)|{_TRIES} (?:left|remaining)[:=]? ?[1-9])"
+    rf"|scheduled for retry|back(?:ing)? off|re-?(?:en)?queu(?:e|ed|ing)\b|re-?connecting|re-?scheduled"
+    rf"|[1-9]\d* (?:more )?{_TRIES} (?:left|remaining)|{_TRIES} (?:left|remaining)[:=]? ?[1-9])|^\[retry\]"
 )
 _GIVEN_UP = re2.compile(
     rf"(?i)dead[- ]?letter|\bDLQ\b|[-_.]dlq\b|\bDLX\b|poison queue|parking lot"
-    rf"|exhausted (?:all )?(?:its |the )?{_TRIES}"
-    rf"|(?:{_TRIES}|backoff\b.*) (?:are |were |have been )?exhausted|retry exhausted|giv(?:ing|en) up|gave up"
+    rf"|exhausted (?:all )?(?:its |the )?{_TRIES}|(?:{_TRIES}|backoff\b.*) (?:(?:are|were|have been) )?exhausted"
+    rf"|retry (?:limit |budget |count )?(?:exhausted|exceeded|reached)|giv(?:ing|en) up|gave up"
     rf"|no (?:more )?{_TRIES}(?: are| is)?(?: left| remaining)?|\b0 (?:more )?{_TRIES} (?:left|remaining)"
-    rf"|(?:won.t|will not) (?:be retried|retry)|(?:final|last) (?:attempt|try|retry)\b"
-    rf"|after (?:all|the last|\d+)(?: failed)? {_TRIES}|too many attempts|attempted too many times|permanently failed"
-    rf"|max(?:imum)?(?: number of)? {_TRIES}(?: \(?\d+\)?)? (?:(?:was|were|ha[sv]e? been) )?(?:reached|exhausted|hit)"
+    rf"|(?:won.t|will not) (?:be retried|retry)|\bnot retrying|(?:final|last) (?:attempt|try|retry)\b"
+    rf"|\ball (?:\d+ )?{_TRIES} (?:have )?failed|too many attempts|attempted too many times"
+    rf"|permanent(?:ly)? fail|fail\w* permanently|max(?:imum)?(?: number of)? {_TRIES}(?: \(?\d+\)?)?"
+    rf" (?:(?:was|were|ha[sv]e? been) )?(?:reached|exhausted|hit|exceeded(?:[^ ]|$| for| by| \())"
     rf"|(?:exceeded|reached) (?:the )?max(?:imum)?(?: number of)? (?:{_TRIES}|receives|deliver)|maxReceiveCount"
-    rf"|(?:run|job|task|message) (?:was )?(?:discarded|abandoned|buried)|marked (?:as )?failed after"
+    rf"|(?:run|job|task|message) (?:was )?(?:discarded|abandoned|buried)|marked (?:as )?failed"
     rf"|MaxRetriesExceeded|RetryError\b|RetriesExceeded"
 )
+_AFTER_TRIES = re2.compile(rf"(?i)\bafter (?:all|the last|\d+)(?: failed)? {_TRIES}")
 _OF = "(?: ?of ?| ?/ ?| out of )"
 _COUNTED = re2.compile(
-    rf"(?i)\b(?:attempts?|tr(?:y|ies)|retr(?:y|ies))[ :#=]*(?:no\.? ?)?\(?(\d{{1,4}}){_OF}(\d{{1,4}})"
+    rf"(?i)\b(?:attempts?|tr(?:y|ies)|retr(?:y|ies)|deliver(?:y|ies))[ :#=]*(?:no\.? ?)?\(?(\d{{1,4}}){_OF}(\d{{1,4}})"
 )
 _COUNTED_OF = re2.compile(rf"(?i)\b(\d{{1,4}}){_OF}(\d{{1,4}}) {_TRIES}\b")
 _CRASH = re2.compile(
     r"(?i)^panic: |\bfatal error: |unhandled (?:exception|promise|rejection|error)|UnhandledPromiseRejection"
     r"|panic serving|Exception in thread |\bUncaught (?:\w*Error|\w*Exception|exception)|PHP Fatal"
-    r"|thread '.*' (?:\(\d+\) )?panicked|segmentation fault"
+    r"|thread '.*' (?:\(\d+\) )?panicked|segmentation fault|\bsegfault|uncaughtException|process crashed|unrecoverable"
+    r"|^goroutine \d+ \[running\]"
     r"|(?:messages?|events?|data|records?|rows|jobs?) (?:\w+ ){0,4}lost\b"
 )
 
@@ -121,4 +124,6 @@ def _is_last_try(facts: Facts, text: str) -> bool | None:
         return True
     if match := _COUNTED.search(text) or _COUNTED_OF.search(text):
         return int(match[1]) >= int(match[2])
-    return False if _AGAIN.search(text) else None
+    if _AGAIN.search(text):
+        return False
+    return True if _AFTER_TRIES.search(text) else None

@@ -89,6 +89,10 @@ TRIES = [
     ({"message": "Error: HTTP 502 (attempt 5/5)"}, "high"),
     ({"message": "Error: HTTP 502, giving up after 5 attempts"}, "high"),
     ({"message": "job 7 dead-lettered: Error: HTTP 404"}, "high"),
+    ({"message": "Error: HTTP 502, retry limit reached"}, "high"),
+    ({"message": "permanent failure, not retrying: Error: HTTP 404"}, "high"),
+    ({"message": "Error: HTTP 502, backing off after 2 tries"}, "low"),
+    ({"message": "Error: HTTP 502, message re-enqueued"}, "low"),
     ({"message": "Error: HTTP 502", "attempt": 2}, "medium"),
     # urllib3 says so of every request, also of one that was tried once
     ({"message": "Max retries exceeded with url: /a (Caused by timeout)", "attempt": 1, "max_attempts": 3}, "low"),

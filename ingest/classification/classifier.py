@@ -23,6 +23,13 @@ class Verdict(NamedTuple):
     title: str | None = None
 
 
+class _Decision(NamedTuple):
+    """A verdict, and whether its severity follows from the tries rather than from a rule's word."""
+
+    verdict: Verdict
+    is_by_tries: bool
+
+
 class Ordered(NamedTuple):
     """A rule in its place. `origin`: a user's own, a shipped one, or a shipped one that a user has changed; where that
     is switched off it decides nothing. `reason` is why a shipped rule is."""
@@ -63,21 +70,21 @@ class Classifier:
         What `check_together` would refuse must not come here."""
         book = RuleBook([entry.rule for entry in ordered(own) if entry.is_enabled])
 
-        def decide(facts: Facts) -> Verdict:
-            return _verdict(book, facts)
+        def decide(facts: Facts) -> _Decision:
+            return _decision(book, facts)
 
         self.tag_names = book.tag_names
-        self._decide: Callable[[Facts], Verdict] = lru_cache(maxsize=_MOST_CACHED)(decide)
+        self._decide: Callable[[Facts], _Decision] = lru_cache(maxsize=_MOST_CACHED)(decide)
 
     def classify(self, facts: Facts, error_type: str | None, severity: str | None) -> Verdict:
         """Given values win; what isn't given is decided by the rules."""
-        verdict = self._decide(facts)
+        verdict, is_by_tries = self._decide(facts)
         if error_type is None and severity is None:
             return verdict
         rule = "given" if error_type and severity else f"given, {verdict.rule}"
         kind = error_type or verdict.error_type
         if severity is None:
-            severity = verdict.severity if kind == verdict.error_type else by_tries(read(facts), kind)
+            severity = by_tries(read(facts), kind) if is_by_tries and kind != verdict.error_type else verdict.severity
         return Verdict(kind, severity, rule, verdict.title)
 
 
@@ -91,7 +98,7 @@ def by_tries(reading: Reading, error_type: str) -> str:
     return "low" if error_type == "input" else "medium"
 
 
-def _verdict(book: RuleBook, facts: Facts) -> Verdict:
+def _decision(book: RuleBook, facts: Facts) -> _Decision:
     """The first rule that holds; what it leaves open is decided by the next ones that hold."""
     reading = read(facts)
     error_type = severity = title = name = None
@@ -104,7 +111,8 @@ def _verdict(book: RuleBook, facts: Facts) -> Verdict:
             error_type = rule.error_type
             break
     kind = error_type or "execution"
-    return Verdict(kind, severity or by_tries(reading, kind), name or DEFAULT, title)
+    verdict = Verdict(kind, severity or by_tries(reading, kind), name or DEFAULT, title)
+    return _Decision(verdict, severity is None)
 
 
 def _holding(book: RuleBook, facts: Facts, reading: Reading) -> Iterator[Rule]:

@@ -210,6 +210,8 @@ def test_given_values_win_and_say_so() -> None:
     assert SHIPPED.classify(facts, "billing", "high")[:3] == ("billing", "high", "given")
     assert SHIPPED.classify(facts, None, "low")[:3] == ("execution", "low", "given, upstream-failed")
     assert SHIPPED.classify(facts, "system", None)[:3] == ("system", "high", "given, upstream-failed")
+    weighed = Classifier([own(when={"source": "worker"}, error_type=None, severity="low")])
+    assert weighed.classify(facts, "system", None)[:3] == ("system", "low", "given, own")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from analytics.rules import RuleDraft
+from analytics.rules import GROUP_EVENTS, RuleDraft
 
 BUCKET = timedelta(seconds=10)
 STALE_AFTER = timedelta(seconds=60)
@@ -67,6 +67,7 @@ class WindowCounts:
     finished: int
     failed: int
     complete_to: datetime
+    events: int = 0  # of groups, of the kind that the rule counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ def signal_value(rule: RuleDraft, counts: WindowCounts) -> float | None:
     """The value that is compared with the threshold; None where it is unknown."""
     if rule.signal == "count":
         return float(counts.errors)
+    if rule.signal in GROUP_EVENTS:
+        return float(counts.events)
     if rule.signal == "rate_per_minute":
         return counts.errors * 60 / rule.window_seconds
     if counts.finished < rule.min_executions:

@@ -12,12 +12,16 @@ from analytics.filters import EXECUTION_COLUMNS, Filters
 from ingest.plain_text import plain_line
 from ingest.settings import Settings, environment_name
 
-Signal = Literal["count", "rate_per_minute", "error_rate_percent"]
+Signal = Literal["count", "rate_per_minute", "error_rate_percent", "new_groups", "regressed_groups"]
 SIGNALS: dict[Signal, str] = {
     "count": "Errors in the window",
     "rate_per_minute": "Errors per minute",
     "error_rate_percent": "Failed executions, percent",
+    "new_groups": "New groups in the window",
+    "regressed_groups": "Groups that came back in the window",
 }
+# Signals that count what groups have become, and the kind of event that each counts.
+GROUP_EVENTS: dict[Signal, str] = {"new_groups": "new", "regressed_groups": "regressed"}
 _MAIL = re.compile(r"^[^@\s,;<>\"]{1,64}@[A-Za-z0-9.-]{1,253}$")
 _ERROR_TYPE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")  # as the hall stores it
 MOST_VALUES = 100

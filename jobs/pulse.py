@@ -88,8 +88,8 @@ class Pulse:
         if self._rules_changed:
             self._rules_changed = False
             self._evaluator.load(now)
-        self._evaluator.apply([*folded.errors, *folded.executions])
-        self._evaluator.pending([*folded.pending_errors, *folded.pending_executions])
+        self._evaluator.apply(folded.rows())
+        self._evaluator.pending(folded.pending_rows())
         transitions = self._evaluator.tick(now, complete_to(self._connection, now))
         if transitions:
             self._wake_delivery()

@@ -39,17 +39,6 @@ on conflict on constraint execution_counts_series do update
     set finished = kept.finished + excluded.finished, failed = kept.failed + excluded.failed
 returning bucket, project_id, workflow_id, source, finished, failed;
 
--- fold_groups: first and last sight of each group
-insert into error_groups as kept (fingerprint, title, first_seen, last_seen)
-select fingerprint, (array_agg(title order by "timestamp" desc))[1], min("timestamp"), max("timestamp")
-from error_metrics
-where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
-group by fingerprint
-on conflict (fingerprint) do update set
-    title = case when excluded.last_seen >= kept.last_seen then excluded.title else kept.title end,
-    first_seen = least(kept.first_seen, excluded.first_seen),
-    last_seen = greatest(kept.last_seen, excluded.last_seen);
-
 -- move_watermark: from now on these rows are in the rollup
 update tally_watermark set xact_id = %(horizon)s::text::xid8, updated_at = now();
 

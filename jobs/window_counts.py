@@ -8,7 +8,7 @@ from uuid import UUID
 
 from analytics.evaluation import WindowCounts, window_start
 from analytics.filters import EXECUTION_COLUMNS
-from analytics.rules import AlertRule
+from analytics.rules import GROUP_EVENTS, AlertRule
 
 
 class CountRow(NamedTuple):
@@ -35,13 +35,36 @@ class ExecutionRow(NamedTuple):
     failed: int
 
 
-Row = CountRow | ExecutionRow
-_Totals = tuple[int, int, int]  # errors, finished, failed
+class GroupEventRow(NamedTuple):
+    """A group that is `new` or has `regressed`, in its 10-second bucket. Pending ones have no number of their own: 0."""
+
+    number: int
+    bucket: datetime
+    project_id: UUID | None
+    workflow_id: UUID | None
+    source: str
+    error_type: str
+    severity: str
+    fingerprint: str
+    kind: str
+
+
+Row = CountRow | ExecutionRow | GroupEventRow
+_Totals = tuple[int, int, int]  # errors (in the window of a rule on groups: events), finished, failed
 _Series = tuple[object, ...]
 
 
 def _totals(row: Row) -> _Totals:
+    if isinstance(row, GroupEventRow):
+        return 1, 0, 0
     return (row.errors, 0, 0) if isinstance(row, CountRow) else (0, row.finished, row.failed)
+
+
+def _series(row: Row) -> _Series:
+    """What tells rows of the same bucket apart."""
+    if isinstance(row, GroupEventRow):
+        return row[2:]
+    return row[1:-1] if isinstance(row, CountRow) else row[1:-2]
 
 
 class _Window:
@@ -87,9 +110,10 @@ class RuleWindows:
     def apply(self, rows: Iterable[Row]) -> None:
         """Take over new totals."""
         for row in rows:
-            series, totals = row[1:-1] if isinstance(row, CountRow) else row[1:-2], _totals(row)
-            before = self._known.get((series, row.bucket), (0, 0, 0))
-            self._known[series, row.bucket] = totals
+            series, totals = _series(row), _totals(row)
+            known = row if isinstance(row, GroupEventRow) else series  # of events each stands for itself
+            before = self._known.get((known, row.bucket), (0, 0, 0))
+            self._known[known, row.bucket] = totals
             delta = (totals[0] - before[0], totals[1] - before[1], totals[2] - before[2])
             for index in self._matches(series, row):
                 self._windows[index].add(row.bucket, delta)
@@ -98,8 +122,7 @@ class RuleWindows:
         """What is visible above the watermark, instead of what was there before."""
         self._pending = {}
         for row in rows:
-            series = row[1:-1] if isinstance(row, CountRow) else row[1:-2]
-            for index in self._matches(series, row):
+            for index in self._matches(_series(row), row):
                 self._pending.setdefault(index, []).append((row.bucket, _totals(row)))
 
     def counts(self, rule: AlertRule, now: datetime, complete_to: datetime) -> WindowCounts:
@@ -111,6 +134,8 @@ class RuleWindows:
         for bucket, totals in self._pending.get(index, ()):
             if bucket >= window.start:
                 errors, finished, failed = errors + totals[0], finished + totals[1], failed + totals[2]
+        if rule.signal in GROUP_EVENTS:
+            return WindowCounts(0, 0, 0, complete_to, events=errors)
         return WindowCounts(errors, finished, failed, complete_to)
 
     def forget_before(self, now: datetime) -> None:
@@ -131,10 +156,14 @@ class RuleWindows:
 
 
 def _is_in_scope(rule: AlertRule, row: Row) -> bool:
-    """Trials know fewer columns: a filter on another one leaves them out of scope only where it makes no rate."""
-    is_error = isinstance(row, CountRow)
+    """Trials know fewer columns: a filter on another one leaves them out of scope only where it makes no rate. A rule
+    on groups looks at their events of one kind, and at nothing else."""
+    kind = row.kind if isinstance(row, GroupEventRow) else None
+    if kind != GROUP_EVENTS.get(rule.signal):
+        return False
+    is_trial = isinstance(row, ExecutionRow)
     return all(
         getattr(row, column) in accepted
         for column, accepted in rule.scope.filters().active().items()
-        if is_error or column in EXECUTION_COLUMNS
+        if not is_trial or column in EXECUTION_COLUMNS
     )

@@ -34,8 +34,8 @@ class Watch:
     def tick(self, at: datetime | None = None, complete_to: datetime | None = None) -> int:
         folded = self.tally.tick()
         moment = at or now()
-        self.evaluator.apply([*folded.errors, *folded.executions])
-        self.evaluator.pending([*folded.pending_errors, *folded.pending_executions])
+        self.evaluator.apply(folded.rows())
+        self.evaluator.pending(folded.pending_rows())
         return self.evaluator.tick(moment, complete_to or moment)
 
 

@@ -37,7 +37,7 @@ _SQL = load_statements(__file__)
 _LAKE_SQL = load_statements(__file__.replace("queries.py", "lake_queries.py"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UTC = pl.Datetime("us", "UTC")
-_ONE_TRY = r" \((?:try \d+ of \d+|\d+ of \d+ tries(?:, again)?)\)$"  # a group is about all of them
+ONE_TRY = r" \((?:try \d+ of \d+|\d+ of \d+ tries(?:, again)?)\)$"  # a group is about all of them
 _MEASURES: dict[Dataset, tuple[str, ...]] = {"errors": ("errors",), "executions": ("finished", "failed")}
 
 
@@ -57,8 +57,8 @@ def error_series(
     """
     check_group(group_by)
     start, end = whole_buckets(start, end, interval_seconds)
-    errors = _counted(store, "errors", start, end, interval_seconds, filters, group_by)
-    executions = _counted(store, "executions", start, end, interval_seconds, filters, group_by)
+    errors = counted(store, "errors", start, end, interval_seconds, filters, group_by)
+    executions = counted(store, "executions", start, end, interval_seconds, filters, group_by)
     if group_by is not None and group_by not in columns_of("executions"):
         executions = executions.clear()
     frame = errors.join(executions, on=["bucket", "group"], how="full", coalesce=True, nulls_equal=True)
@@ -100,7 +100,7 @@ def _is_live(start: datetime, end: datetime) -> bool:
     return end - start <= LIVE_RANGE and start >= datetime.now(UTC) - 2 * LIVE_RANGE
 
 
-def _counted(
+def counted(
     store: Store,
     dataset: Dataset,
     start: datetime,
@@ -109,7 +109,8 @@ def _counted(
     filters: Filters,
     group_by: str | None,
 ) -> pl.DataFrame:
-    """`bucket`, `group` and the dataset's measures, without empty buckets."""
+    """`bucket`, `group` (null where `group_by` is) and the dataset's measures, without empty buckets. The range has to
+    be one of `whole_buckets`."""
     clause, values = postgres_clause(filters, dataset)
     values |= {"start": start, "end": end, "interval": interval}
     slots = {"filters": clause, "group": group_expression(group_by, dataset), "columns": ", ".join(columns_of(dataset))}
@@ -154,18 +155,12 @@ _GROUP_SCHEMA = pl.Schema(
 
 def top_groups(store: Store, start: datetime, end: datetime, filters: Filters, limit: int = 10) -> pl.DataFrame:
     """The groups with most errors: `fingerprint`, `title`, `severity` (the highest), `errors`, `last_seen`."""
-    start, end = whole_buckets(start, end, SMALLEST_INTERVAL) if _is_live(start, end) else (start, end)
-    clause, values = postgres_clause(filters)
-    values |= {"start": start, "end": end, "limit": limit}
-    if _is_live(start, end):
-        groups = _postgres(store, filled(_SQL["live_groups"], filters=clause), values, _GROUP_SCHEMA)
-    else:
-        groups = _history_groups(store, start, end, filters, clause, values).head(limit)
+    groups = group_counts(store, start, end, filters, limit)
     titles = _titles(store, groups["fingerprint"].to_list())
     return (
         groups.join(titles, on="fingerprint", how="left", suffix="_seen")
         .with_columns(
-            pl.coalesce(pl.col("title").str.replace(_ONE_TRY, ""), "fingerprint").alias("title"),
+            pl.coalesce(pl.col("title").str.replace(ONE_TRY, ""), "fingerprint").alias("title"),
             # A bucket of the rollup knows its start only; the group itself knows the second.
             pl.when(pl.col("last_seen_seen").is_between("last_seen", pl.col("last_seen") + timedelta(seconds=10)))
             .then("last_seen_seen")
@@ -175,6 +170,20 @@ def top_groups(store: Store, start: datetime, end: datetime, filters: Filters, l
         .select("fingerprint", "title", "severity", "errors", "last_seen")
         .sort("errors", "fingerprint", descending=[True, False])
     )
+
+
+def group_counts(
+    store: Store, start: datetime, end: datetime, filters: Filters, limit: int | None = None
+) -> pl.DataFrame:
+    """What each fingerprint came to in the range, those with most errors first: `fingerprint`, `errors`, `severity`
+    (the highest), `last_seen` (from the rollup: the start of its last bucket)."""
+    start, end = whole_buckets(start, end, SMALLEST_INTERVAL) if _is_live(start, end) else (start, end)
+    clause, values = postgres_clause(filters)
+    values |= {"start": start, "end": end, "limit": limit}
+    if _is_live(start, end):
+        return _postgres(store, filled(_SQL["live_groups"], filters=clause), values, _GROUP_SCHEMA)
+    groups = _history_groups(store, start, end, filters, clause, values)
+    return groups if limit is None else groups.head(limit)
 
 
 def _history_groups(

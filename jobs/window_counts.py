@@ -36,7 +36,7 @@ class ExecutionRow(NamedTuple):
 
 
 class GroupEventRow(NamedTuple):
-    """A group that is `new` or has `regressed`, in its 10-second bucket. Pending ones have no number of their own: 0."""
+    """A group that is `new` or has `regressed`, in its 10-second bucket. One above the horizon has the number 0."""
 
     number: int
     bucket: datetime

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.database import Connection, connect
+from ingest.database import Connection, connect, migrate
 from jobs.tally import Tally
 from tests.seeding import insert_error, insert_many, now
 
@@ -68,7 +68,9 @@ def test_an_event_has_the_dimensions_of_its_error_and_the_time_of_its_receipt(co
     insert_error(connection, source="webhook", error_type="input", severity="high", timestamp=now() - HOUR)
     row = Tally(connection).tick().groups[0]
     assert (row.kind, row.source, row.error_type, row.severity) == ("new", "webhook", "input", "high")
-    at, received = connection.execute("select (select at from group_events), received_at from error_metrics").fetchone() or ()
+    at, received = (
+        connection.execute("select (select at from group_events), received_at from error_metrics").fetchone() or ()
+    )
     assert at == received
 
 
@@ -197,14 +199,13 @@ def test_above_the_horizon_events_are_told_and_not_written(connection: Connectio
 
 
 def test_groups_from_before_are_open_with_what_the_rollup_holds(connection: Connection, database_url: str) -> None:
-    from ingest.database import migrate
-
     connection.execute("drop schema meshhook_errors cascade")
     migrate(connection, up_to=4)
     connection.execute(
         """insert into error_groups (fingerprint, title, first_seen, last_seen) values ('1-a', 'a', now(), now());
         insert into error_counts (bucket, source, error_type, severity, fingerprint, errors) values
-            (now() - interval '1 hour', 'worker', 'input', 'high', '1-a', 5), (now(), 'worker', 'system', 'low', '1-a', 2)"""
+            (now() - interval '1 hour', 'worker', 'input', 'high', '1-a', 5),
+            (now(), 'worker', 'system', 'low', '1-a', 2)"""
     )
     migrate(connection)
     found = group(connection, "1-a")

@@ -1,35 +1,20 @@
 """Configuration and state of alerting over HTTP."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, model_validator
 
 from analytics import alert_store
 from analytics.asking import parameters
+from analytics.bodies import LARGEST_BODY, JsonRoute
 from analytics.rules import AlertRule, Channel, ChannelDraft, RuleDraft, missing_for
 from analytics.store import Store
 from ingest.vault import Vault
 
-LARGEST_BODY = 256 * 1024
 _READ_ONLY = ("id", "state", "value")
-
-
-class JsonRoute(APIRoute):
-    """Takes JSON whatever the content type says: `curl -d` sends that of a form."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            others = [line for line in request.scope["headers"] if line[0] != b"content-type"]
-            scope = {**request.scope, "headers": [*others, (b"content-type", b"application/json")]}
-            return await handler(Request(scope, request.receive))
-
-        return handle
 
 
 class ChangedRule(RuleDraft):

@@ -8,6 +8,9 @@ select k.id, k.role, k.trusted, p.number, p.project_id, p.name
 from api_keys k left join projects p on p.number = k.project_number
 where k.key_sha256 = %(sha256)s and k.revoked_at is null;
 
+-- key_name: what a key is called
+select name from api_keys where id = %(id)s;
+
 -- list_keys: all keys, oldest first
 select id, name, role, key_prefix, created_at, revoked_at, project_number, sealed, events_per_minute, trusted
 from api_keys order by created_at, id;

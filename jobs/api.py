@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from analytics.alert_routes import alert_router
 from analytics.classification_routes import classification_router
+from analytics.group_routes import group_router
 from analytics.routes import reading_router
 from analytics.store import Store
 from ingest.access import Access, bearer
@@ -125,10 +126,13 @@ def _include_reading(app: FastAPI) -> None:
     def authorise(role: Role) -> Callable[[Request], Grant]:
         def check(request: Request) -> Grant:
             access: Access = app.state.gate.access
-            return access.require_now(bearer(request.headers.get("authorization")), role)
+            grant = access.require_now(bearer(request.headers.get("authorization")), role)
+            request.state.grant = grant  # whose name stands in the history of what is changed
+            return grant
 
         return check
 
     app.include_router(reading_router(authorise("read")))
+    app.include_router(group_router(authorise("read"), authorise("admin")))
     app.include_router(alert_router(authorise("read"), authorise("admin")))
     app.include_router(classification_router(authorise("read"), authorise("admin")))

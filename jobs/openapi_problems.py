@@ -45,7 +45,7 @@ def _statuses(path: str, method: str) -> list[int]:
         statuses.append(404)
     if method != "get":
         statuses.append(409)
-    if method in ("post", "put"):
+    if method in ("post", "put", "patch"):
         statuses.append(413)
     return sorted(statuses)
 

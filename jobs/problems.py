@@ -70,5 +70,5 @@ def _in_words(request: Request, error: HTTPException, methods: list[str]) -> tup
         takes = " or ".join(methods)
         return f"{path} takes {takes}, not {request.method}. See /docs.", {**headers, "Allow": ", ".join(methods)}
     if error.status_code == 413:
-        return "The body is too large: a rule or a channel has at most 256 KB.", headers
+        return "The body is too large: here it has at most 256 KB.", headers
     return str(error.detail), headers

@@ -302,6 +302,16 @@ def group_event_series(store: Store, start: datetime, end: datetime, kind: str, 
     return frame.with_columns(pl.col("events").fill_null(0))
 
 
+def group_events(
+    store: Store, start: datetime, end: datetime, kind: str, filters: Filters, limit: int = 10
+) -> list[str]:
+    """The fingerprints of the groups that were `new` or had `regressed` in the range, the latest first."""
+    clause, values = postgres_clause(filters)
+    values |= {"kind": kind, "start": start, "end": end, "limit": limit}
+    with store.connection() as connection:
+        return [row[0] for row in connection.execute(filled(_SQL["event_groups"], filters=clause), values)]
+
+
 def whole_group(store: Store, filters: Filters) -> Filters:
     """The same filters, with each fingerprint widened to the group that it belongs to."""
     if not filters.fingerprint:

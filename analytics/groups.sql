@@ -93,3 +93,10 @@ from group_events
 where kind = %(kind)s and at >= %(start)s and at < %(end)s {filters}
 group by 1
 order by 1;
+
+-- event_groups: which groups were new or regressed, the latest first
+select fingerprint, max(at) as at from group_events
+where kind = %(kind)s and at >= %(start)s and at < %(end)s {filters}
+group by fingerprint
+order by at desc, fingerprint
+limit %(limit)s;

@@ -92,7 +92,9 @@ class RuleDraft(BaseModel):
     signal: Signal = "count"
     scope: Scope = Scope()
     window_seconds: int = Field(300, ge=10, le=86_400, description="The trailing window; a multiple of 10.")
-    threshold: float = Field(gt=0, allow_inf_nan=False, description="The least value that is a breach.")
+    threshold: float = Field(
+        gt=0, allow_inf_nan=False, description="The least value that is a breach; 1 for groups if missing."
+    )
     for_seconds: _Duration = Field(0, description="How long a breach must last before it fires.")
     keep_firing_seconds: _Duration = Field(60, description="How long all must be well before it resolves.")
     min_executions: int = Field(10, ge=1, le=1_000_000_000, description="Fewer finished executions tell no rate.")
@@ -100,6 +102,13 @@ class RuleDraft(BaseModel):
     channel_ids: Annotated[tuple[UUID, ...], Field(max_length=MOST_CHANNELS), AfterValidator(_each_once)] = Field(
         (), description="Whom to tell; without any the alert is shown only."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_group(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("signal") in list(GROUP_EVENTS):
+            return {"threshold": 1} | value
+        return value
 
     @field_validator("window_seconds")
     @classmethod

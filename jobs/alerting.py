@@ -28,7 +28,7 @@ from analytics.rules import AlertRule
 from ingest.database import Connection
 from ingest.statements import load_statements
 from jobs.alert_message import Composer
-from jobs.window_counts import CountRow, ExecutionRow, Row, RuleWindows
+from jobs.window_counts import CountRow, ExecutionRow, GroupEventRow, Row, RuleWindows
 
 _SQL = load_statements(__file__)
 _REFRESH = timedelta(seconds=10)
@@ -68,6 +68,7 @@ class Evaluator:
         since = {"since": now - timedelta(seconds=self._windows.longest + 10)}
         self._windows.apply(CountRow(*row) for row in self._connection.execute(_SQL["errors_since"], since))
         self._windows.apply(ExecutionRow(*row) for row in self._connection.execute(_SQL["executions_since"], since))
+        self._windows.apply(GroupEventRow(*row) for row in self._connection.execute(_SQL["groups_since"], since))
 
     def _read_standings(self, now: datetime) -> dict[UUID, _Standing]:
         standings = {rule.id: _Standing(initial_state(now), 0, now) for rule in self._rules}
@@ -171,7 +172,7 @@ class Evaluator:
         return True
 
     def _open(self, rule: AlertRule, alert_id: UUID, decision: Decision, now: datetime) -> None:
-        message = self._composer.firing(rule, alert_id, decision, now)
+        message = self._composer.firing(rule, alert_id, decision, now, self._windows.groups(rule))
         values = {
             "alert_id": alert_id,
             "rule_id": rule.id,

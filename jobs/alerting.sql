@@ -8,6 +8,13 @@ from error_counts where bucket >= %(since)s;
 -- executions_since: the rollup's recent trials
 select bucket, project_id, workflow_id, source, finished, failed from execution_counts where bucket >= %(since)s;
 
+-- groups_since: what groups have become lately
+select id, date_bin('10 seconds', at, 'epoch'::timestamptz), project_id, workflow_id, source, error_type, severity::text,
+    fingerprint, kind
+from group_events
+where kind in ('new', 'regressed') and at >= %(since)s
+order by id;
+
 -- move_state: store the next state; no row comes back where somebody else has moved it meanwhile
 insert into alert_states as kept
     (rule_id, state, since, below_since, alert_id, value, reason, evaluated_at, state_version)

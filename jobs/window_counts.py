@@ -104,6 +104,8 @@ class RuleWindows:
         self._matching: dict[_Series, list[int]] = {}
         self._known: dict[tuple[_Series, datetime], _Totals] = {}
         self._pending: dict[int, list[tuple[datetime, _Totals]]] = {}
+        self._groups: dict[int, list[tuple[datetime, str]]] = {}
+        self._pending_groups: dict[int, list[tuple[datetime, str]]] = {}
         self._oldest = now
         self.longest = max((rule.window_seconds for rule in self._rules), default=60)
 
@@ -117,13 +119,17 @@ class RuleWindows:
             delta = (totals[0] - before[0], totals[1] - before[1], totals[2] - before[2])
             for index in self._matches(series, row):
                 self._windows[index].add(row.bucket, delta)
+                if isinstance(row, GroupEventRow) and not before[0]:
+                    self._groups.setdefault(index, []).append((row.bucket, row.fingerprint))
 
     def replace_pending(self, rows: Iterable[Row]) -> None:
         """What is visible above the watermark, instead of what was there before."""
-        self._pending = {}
+        self._pending, self._pending_groups = {}, {}
         for row in rows:
             for index in self._matches(_series(row), row):
                 self._pending.setdefault(index, []).append((row.bucket, _totals(row)))
+                if isinstance(row, GroupEventRow):
+                    self._pending_groups.setdefault(index, []).append((row.bucket, row.fingerprint))
 
     def counts(self, rule: AlertRule, now: datetime, complete_to: datetime) -> WindowCounts:
         """What the window of `rule` that ends now holds."""
@@ -138,12 +144,21 @@ class RuleWindows:
             return WindowCounts(0, 0, 0, complete_to, events=errors)
         return WindowCounts(errors, finished, failed, complete_to)
 
+    def groups(self, rule: AlertRule) -> list[str]:
+        """Which groups the window of a rule on groups holds, the newest first."""
+        index = self._position[rule.id]
+        start = self._windows[index].start
+        told = [*self._pending_groups.get(index, ()), *reversed(self._groups.get(index, ()))]
+        return list(dict.fromkeys(fingerprint for bucket, fingerprint in told if bucket >= start))
+
     def forget_before(self, now: datetime) -> None:
         """Give back the memory of totals that no window reaches."""
         oldest = now - timedelta(seconds=self.longest + 60)
         if oldest - self._oldest > timedelta(seconds=60):
             self._oldest = oldest
             self._known = {key: totals for key, totals in self._known.items() if key[1] >= oldest}
+            for index, told in self._groups.items():
+                self._groups[index] = [event for event in told if event[0] >= oldest]
             if len(self._matching) > 100_000:
                 self._matching.clear()
 

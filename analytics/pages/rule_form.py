@@ -15,8 +15,8 @@ from analytics.exceptions import AnalyticsError
 from analytics.names import Names, by_name
 from analytics.pages.chrome import known_names, mode, store, zone
 from analytics.pages.filter_bar import known_choices
-from analytics.queries import error_series
-from analytics.rules import SIGNALS, AlertRule, Channel, RuleDraft
+from analytics.rule_history import rule_counts
+from analytics.rules import GROUP_EVENTS, SIGNALS, AlertRule, Channel, RuleDraft
 from analytics.wording import explained_in_a_form
 from ingest.models import SEVERITIES, SOURCES
 
@@ -26,6 +26,8 @@ _UNITS = {
     "count": "errors in the window",
     "rate_per_minute": "errors per minute",
     "error_rate_percent": "percent failed",
+    "new_groups": "new groups in the window",
+    "regressed_groups": "groups that came back in the window",
 }
 
 
@@ -92,12 +94,14 @@ def _entered(rule: AlertRule | None, channels: Sequence[Channel], key: str) -> d
         "enabled": before.enabled,
     }
     threshold, window, lasting, keeping = st.columns(4, vertical_alignment="bottom")
+    is_on_groups = entered["signal"] in GROUP_EVENTS
     entered["threshold"] = threshold.number_input(
         f"Threshold ({_UNITS[entered['signal']]})",
-        value=float(before.threshold),
+        # A figure for errors makes no sense for groups, so each has its own field.
+        value=float(before.threshold) if is_on_groups == (before.signal in GROUP_EVENTS) else 1.0,
         min_value=0.0,
         format="%g",
-        key=f"threshold_{key}",
+        key=f"threshold_groups_{key}" if is_on_groups else f"threshold_{key}",
     )
     entered["window_seconds"] = window.number_input(
         "Window (seconds)", value=before.window_seconds, min_value=10, max_value=86_400, step=10, key=f"window_{key}"
@@ -185,9 +189,7 @@ def _scope(before: RuleDraft, key: str, *, is_rate: bool) -> dict[str, list[Any]
 def _preview(draft: RuleDraft) -> None:
     """The rule against the last hours: the evaluator that would have run, over what happened."""
     now = datetime.now(UTC)
-    counts = error_series(
-        store(), now - _PREVIEW - timedelta(seconds=draft.window_seconds), now, 10, draft.scope.filters()
-    )
+    counts = rule_counts(store(), draft, now - _PREVIEW - timedelta(seconds=draft.window_seconds), now)
     times = sum(told.transition is Transition.FIRED for told in backtest(draft, counts))
     values = signal_series(draft, counts)
     shown = values.filter(values["bucket"] >= now - _PREVIEW)

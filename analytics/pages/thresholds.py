@@ -35,7 +35,13 @@ _STATES: dict[str, tuple[str, _Colour]] = {
     "off": ("Off", "gray"),
 }
 _KINDS = {"slack": "Slack", "email": "E-mail"}
-_UNITS = {"count": "errors", "rate_per_minute": "per min", "error_rate_percent": "%"}
+_UNITS = {
+    "count": "errors",
+    "rate_per_minute": "per min",
+    "error_rate_percent": "%",
+    "new_groups": "groups",
+    "regressed_groups": "groups",
+}
 
 
 def page() -> None:
@@ -99,7 +105,7 @@ def _row(view: RuleView, names: Names) -> None:
 
 
 def _in_words(rule: AlertRule, names: Names) -> str:
-    unit = {"count": "", "rate_per_minute": " per minute", "error_rate_percent": " %"}[rule.signal]
+    unit = {"rate_per_minute": " per minute", "error_rate_percent": " %"}.get(rule.signal, "")
     called: dict[str, Callable[[object], str]] = {"workflow_id": names.workflow, "project_id": names.project}
     scope = "; ".join(
         f"{name.removesuffix('_id').replace('_', ' ')} {', '.join(map(called.get(name, str), values))}"

@@ -12,6 +12,15 @@ class Group(BaseModel):
     fingerprint: str = ""
     title: str = ""
     errors: int = 0
+    link: str = ""
+
+    def times(self, sign: str) -> str:
+        """How often, before the title: «40 × »; nothing where its errors lie before what the message is about."""
+        return f"{self.errors:,} {sign} " if self.errors else ""
+
+    def safe_link(self) -> str:
+        """Where the group is shown, if that is a web address."""
+        return self.link if self.link.startswith(("http://", "https://")) else ""
 
 
 class Message(BaseModel):
@@ -52,9 +61,17 @@ class Message(BaseModel):
             return f"no known rate in {window}"
         if self.signal == "error_rate_percent":
             return f"{number(value)} % of executions failed in {window}"
+        if self.signal == "new_groups":
+            return f"{number(value)} new {'group' if value == 1 else 'groups'} in {window}"
+        if self.signal == "regressed_groups":
+            return f"{number(value)} {'group' if value == 1 else 'groups'} came back in {window}"
         if self.signal == "rate_per_minute":
             return f"{number(value)} errors per minute over {window}"
         return f"{number(value)} {'error' if value == 1 else 'errors'} in {window}"
+
+    def groups_title(self) -> str:
+        """What the groups of the message are."""
+        return {"new_groups": "New groups", "regressed_groups": "Groups that came back"}.get(self.signal, "Top groups")
 
     def limit(self) -> str:
         """The threshold in the signal's unit."""

@@ -85,7 +85,9 @@ def test_a_breach_is_written_with_one_message_for_each_channel(
     assert message is not None
     told = message[0]
     assert (told["value"], told["threshold"], told["rule_name"]) == (3.0, 3.0, "too many")
-    assert told["top_groups"] == [{"fingerprint": "1-fetch", "title": "TypeError: fetch failed", "errors": 3}]
+    link = "http://app.example/errors?group=1-fetch"
+    group = {"fingerprint": "1-fetch", "title": "TypeError: fetch failed", "errors": 3, "link": link}
+    assert told["top_groups"] == [group]
     assert sum(point[1] for point in told["series"]) == 3
     assert told["links"]["overview"].startswith("http://app.example/?range=1h")
 

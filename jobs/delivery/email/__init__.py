@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 
 from ingest.settings import PREFIX, Settings
-from jobs.delivery.message import Message
+from jobs.delivery.message import Group, Message
 from jobs.delivery.transport import TIMEOUT_SECONDS, Destination, PassingFailure, PermanentFailure, Transport
 
 _PAGE = Template((Path(__file__).parent / "message.html").read_text(encoding="utf-8"))
@@ -124,8 +124,10 @@ def plain_text(message: Message) -> str:
     lines = [message.headline(), ""]
     lines += [f"{label}: {text}" for label, text in message.facts()]
     if message.top_groups:
-        lines += ["", "Top groups"]
-        lines += [f"  {group.errors:,} x {_one_line(group.title)}" for group in message.top_groups]
+        lines += ["", message.groups_title()]
+        for group in message.top_groups:
+            lines.append(f"  {group.times('x')}{_one_line(group.title)}")
+            lines += [f"    {link}"] if (link := group.safe_link()) else []
     lines += ["", *(f"{name.capitalize()}: {link}" for name, link in message.links.items())]
     return "\n".join(lines) + "\n"
 
@@ -158,16 +160,22 @@ def _groups(message: Message) -> str:
         return ""
     rows = "".join(
         f'<tr><td class="ink line" style="padding:7px 12px 7px 0;border-top:1px solid #e6eaee;text-align:right;'
-        f'font-variant-numeric:tabular-nums;color:#1b2430;vertical-align:top;">{group.errors:,}</td>'
+        f'font-variant-numeric:tabular-nums;color:#1b2430;vertical-align:top;">{group.times("")}</td>'
         f'<td class="ink line" style="padding:7px 0;border-top:1px solid #e6eaee;width:100%;color:#1b2430;'
-        f'overflow-wrap:anywhere;">{escape(group.title)}</td></tr>'
+        f'overflow-wrap:anywhere;">{_linked(group)}</td></tr>'
         for group in message.top_groups
     )
     return (
-        '<p class="soft" style="margin:20px 0 6px;font-size:12px;color:#667381;">Top groups</p>'
+        '<p class="soft" style="margin:20px 0 6px;font-size:12px;color:#667381;">'
+        f"{message.groups_title()}</p>"
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" style="font-size:14px;">'
         f"{rows}</table>"
     )
+
+
+def _linked(group: Group) -> str:
+    title, link = escape(group.title), escape(group.safe_link(), quote=True)
+    return f'<a class="ink" href="{link}" style="color:#1b2430;">{title}</a>' if link else title
 
 
 def _chart(message: Message) -> str:

@@ -2,21 +2,24 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from http.client import HTTPException
 from math import isfinite
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import quote
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from jobs.delivery.message import Message
+from jobs.delivery.message import Group, Message
 from jobs.delivery.transport import TIMEOUT_SECONDS, Destination, PassingFailure, PermanentFailure, Transport
 
 _COLOURS = {"firing": "#c4382b", "resolved": "#2f855a"}
 _MARKS = {"firing": ":red_circle: Firing", "resolved": ":large_green_circle: Resolved"}
 _LONGEST_HEADER = 150
 _LONGEST_TEXT = 2_900
+_OF_URLS = ":/?#@!$&'()*+,;=%~[]"  # not the marks that end a link in Slack's own syntax
 _LONGEST_LINK = 3_000  # Slack refuses a message with a longer one
 _CODE = re.compile(r"[a-z_]{1,60}")
 # The client logs errors whose text may name the secret address. Outside the registry, no configuration reaches it.
@@ -69,8 +72,7 @@ def attachment(message: Message) -> dict[str, Any]:
         },
     ]
     if message.top_groups:
-        lines = [f"• {group.errors:,} × {escape(_cut(group.title, 200))}" for group in message.top_groups]
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _cut("\n".join(lines), _LONGEST_TEXT)}})
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _groups(message.top_groups)}})
     buttons = [
         {"type": "button", "text": {"type": "plain_text", "text": label}, "url": message.links[name]}
         for name, label in (("overview", "Open dashboard"), ("history", "What happened"))
@@ -79,6 +81,18 @@ def attachment(message: Message) -> dict[str, Any]:
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     return {"color": _COLOURS[message.kind], "blocks": blocks, "fallback": _plain(message)}
+
+
+def _groups(groups: Iterable[Group]) -> str:
+    """A line for each, with its link; no link is cut."""
+    text = ""
+    for group in groups:
+        title, link = escape(_cut(group.title, 200)), group.safe_link()
+        linked = f"<{quote(link, safe=_OF_URLS)}|{title}>" if link else title
+        line = f"• {group.times('×')}{linked}"
+        if len(text) + len(line) < _LONGEST_TEXT:
+            text += f"{line}\n"
+    return text.rstrip()
 
 
 def escape(text: str) -> str:

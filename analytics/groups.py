@@ -6,7 +6,7 @@ together. Everything is complete to the second, as in `queries`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -60,9 +60,8 @@ _DESCRIBED = pl.Schema(
     }
 )
 _CANDIDATE = pl.Schema(
-    {"head": _TEXT, "first_seen": _UTC, "last_seen": _UTC, "members": pl.List(_TEXT), "matches": pl.Boolean()}
+    {"fingerprint": _TEXT, "head": _TEXT, "first_seen": pl.Int64(), "last_seen": pl.Int64(), "matches": pl.Boolean()}
 )
-_COUNTS = pl.Schema({"head": _TEXT, "errors": pl.Int64()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +116,17 @@ def list_groups(
     asked = filters or GroupFilters()
     interval = _interval(start, end, points)
     first, last = whole_buckets(start, end, interval)
-    found = _candidates(store, asked)
-    counts = group_counts(store, first, last, asked.dimensions)
-    members = found.select("head", pl.col("members").alias("fingerprint")).explode("fingerprint")
-    in_range = members.join(counts, on="fingerprint").group_by("head").agg(pl.col("errors").sum()).cast(_COUNTS)
-    found = found.join(in_range, on="head", how="left").with_columns(pl.col("errors").fill_null(0))
+    counts = group_counts(store, first, last, asked.dimensions).select("fingerprint", "errors")
+    members = _candidates(store, asked).join(counts, on="fingerprint", how="left")
+    found = members.group_by("head").agg(
+        pl.col("errors").sum(), pl.col("first_seen").min(), pl.col("last_seen").max(), pl.col("matches").any()
+    )
     found = found.filter((pl.col("errors") > 0) | (pl.col("matches") if idle else pl.lit(value=False)))
     ordered = found.sort(sort, "head", descending=[True, False])
     heads = ordered["head"].slice((page - 1) * limit, limit).to_list()
     buckets = pl.datetime_range(first, last, f"{interval}s", closed="left", time_unit="us", eager=True).to_list()
-    chosen = found.filter(pl.col("head").is_in(heads))
-    series = _series(store, first, last, interval, asked.dimensions, chosen, buckets)
+    head_of = dict(members.filter(pl.col("head").is_in(heads)).select("fingerprint", "head").iter_rows())
+    series = _series(store, first, last, interval, asked.dimensions, head_of, buckets)
     with store.connection() as connection:
         described = _described(connection, heads)
     position = pl.DataFrame(
@@ -135,7 +134,7 @@ def list_groups(
     )
     groups = (
         position.join(described, on="fingerprint")
-        .join(chosen.select(pl.col("head").alias("fingerprint"), "errors"), on="fingerprint")
+        .join(found.select(pl.col("head").alias("fingerprint"), "errors"), on="fingerprint")
         .join(series, on="fingerprint")
         .sort("position")
         .drop("position")
@@ -175,19 +174,18 @@ def _series(
     end: datetime,
     interval: int,
     dimensions: Filters,
-    groups: pl.DataFrame,
+    head_of: Mapping[str, str],
     buckets: Sequence[datetime],
 ) -> pl.DataFrame:
-    """`fingerprint` (the head) and `series`, for all of `groups` at once."""
-    heads = {member: head for head, members in groups.select("head", "members").iter_rows() for member in members}
-    lines = {head: [0] * len(buckets) for head in groups["head"]}
-    if heads:
-        wanted = dimensions.fingerprint or tuple(heads)
-        chosen = Filters(**{**dimensions.active(), "fingerprint": tuple(name for name in wanted if name in heads)})  # type: ignore[arg-type]
+    """`fingerprint` (the head) and `series`, for all heads of these fingerprints at once."""
+    lines = {head: [0] * len(buckets) for head in head_of.values()}
+    if head_of:
+        wanted = [name for name in dimensions.fingerprint or head_of if name in head_of]
+        chosen = Filters(**{**dimensions.active(), "fingerprint": tuple(wanted)})  # type: ignore[arg-type]
         place = {bucket: index for index, bucket in enumerate(buckets)}
         frame = counted(store, "errors", start, end, interval, chosen, "fingerprint")
         for bucket, member, errors in frame.select("bucket", "group", "errors").iter_rows():
-            lines[heads[member]][place[bucket]] += errors
+            lines[head_of[member]][place[bucket]] += errors
     schema = {"fingerprint": _TEXT, "series": pl.List(pl.Int64())}
     return pl.DataFrame({"fingerprint": list(lines), "series": list(lines.values())}, schema=schema)
 

@@ -25,19 +25,19 @@ with pending as (
     where not exists (select from error_groups g where g.fingerprint = p.fingerprint)
 );
 
--- candidates: groups by state, assignee and text, with their members, and whether their own dimensions match
+-- candidates: the fingerprints of groups by state, assignee and text, with their sights in microseconds (which are read
+-- ten times faster than times), and whether their own dimensions match
 {every}
-select e.head, min(e.first_seen) as first_seen, max(e.last_seen) as last_seen,
-    array_agg(e.fingerprint order by e.fingerprint) as members,
-    bool_or(e.fingerprint in (select fingerprint from every where true {filters})) as matches
+select e.fingerprint, e.head, (extract(epoch from e.first_seen) * 1000000)::bigint as first_seen,
+    (extract(epoch from e.last_seen) * 1000000)::bigint as last_seen,
+    e.fingerprint in (select fingerprint from every where true {filters}) as matches
 from every e
 left join error_groups g on g.fingerprint = e.head
 left join users u on u.id = g.assignee
 where (cardinality(%(states)s::text[]) = 0 or coalesce(g.state, 'open') = any(%(states)s))
     and (%(assignee)s::text is null or coalesce(u.name, '') = %(assignee)s)
-group by e.head
-having %(text)s = ''
-    or bool_or(position(lower(%(text)s) in lower(e.title)) > 0 or e.fingerprint = %(text)s);
+    and (%(text)s = '' or e.head in (
+        select head from every where position(lower(%(text)s) in lower(title)) > 0 or fingerprint = %(text)s));
 
 -- described: all about some groups but their counts of a range
 {every}

@@ -72,9 +72,11 @@ def change_password(connection: Connection, name: str, password: str) -> None:
 
 
 def remove_user(connection: Connection, name: str) -> None:
-    """Take a user out; the sessions go along. Raises NotFound."""
-    if connection.execute(_SQL["remove_user"], {"name": name}).fetchone() is None:
-        raise _unknown(name)
+    """Take a user out; the sessions go along, and groups of errors are nobody's. Raises NotFound."""
+    with connection.transaction():
+        connection.execute(_SQL["hold_tally"])
+        if connection.execute(_SQL["remove_user"], {"name": name}).fetchone() is None:
+            raise _unknown(name)
 
 
 def _unknown(name: str) -> NotFound:

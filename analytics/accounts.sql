@@ -13,6 +13,9 @@ update users set password_hash = %(password_hash)s where name = %(name)s returni
 -- end_sessions_of: sign a user out everywhere
 delete from sessions where user_id = (select id from users where name = %(name)s);
 
+-- hold_tally: keeps ticks away while groups lose their assignee, which the tally locks in another order
+select 1 from tally_watermark for update;
+
 -- remove_user: a user who may not sign in any more
 delete from users where name = %(name)s returning id;
 

@@ -127,6 +127,22 @@ def test_a_rule_is_created_edited_switched_off_and_deleted(connection: Connectio
     assert not page.exception
 
 
+def test_a_rule_on_groups_has_a_threshold_of_its_own_and_a_preview(connection: Connection) -> None:
+    insert_error(connection, fingerprint="1-new")
+    Tally(connection).tick()
+    page = opened("thresholds")
+    page.button[0].click().run()
+    page.text_input(key="name_new").input("Something new").run()
+    page.number_input(key="threshold_new").set_value(25.0).run()
+    page.selectbox(key="signal_new").select("new_groups").run()
+    assert "would have fired once" in text_of(page)
+    page.button(key="save_new").click().run()
+    (view,) = list_rules(connection)
+    assert (view.rule.signal, view.rule.threshold) == ("new_groups", 1.0)
+    assert "New groups in the window ≥ 1 over 300 s" in text_of(page)
+    assert not page.exception
+
+
 def test_what_makes_no_sense_is_said_in_the_form(connection: Connection) -> None:
     page = opened("thresholds")
     page.button[0].click().run()

@@ -35,16 +35,14 @@ left join error_groups known on known.fingerprint = folded.fingerprint
 left join error_groups head on head.fingerprint = folded.head
 where known.fingerprint is null or folded.state in ('resolved', 'ignored') or head.state in ('resolved', 'ignored');
 
--- carry_on: new fingerprints whose first error names the group that it had by an earlier version
-with named as (
-    -- Around the sort, so that only one document of each is opened.
-    select fingerprint, metadata ->> 'fingerprint_before' as before
-    from (
-        select distinct on (fingerprint) fingerprint, metadata from error_metrics
-        where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8
-            and fingerprint = any(%(new)s)
-        order by fingerprint, "timestamp", error_id
-    ) first
+-- carry_on: new fingerprints of which a first error names the group that it had by an earlier version. A process names it
+-- with the first one that it sees, which is the first in its transaction: no more documents are opened
+with first as (
+    select distinct on (fingerprint, xact_id) fingerprint, metadata from error_metrics
+    where xact_id >= %(watermark)s::text::xid8 and xact_id < %(horizon)s::text::xid8 and fingerprint = any(%(new)s)
+    order by fingerprint, xact_id, ctid
+), named as (
+    select fingerprint, min(metadata ->> 'fingerprint_before') as before from first group by fingerprint
 )
 update error_groups g set continues = known.fingerprint, head = known.head
 from named
@@ -127,12 +125,14 @@ where g.fingerprint is null or head.state = 'resolved';
 
 -- pending_new: groups that are visible above the horizon alone, as the events that they will be
 with first as (
-    select distinct on (fingerprint) fingerprint, metadata from error_metrics
+    select distinct on (fingerprint, xact_id) fingerprint, metadata from error_metrics
     where xact_id >= %(horizon)s::text::xid8 and fingerprint = any(%(unknown)s)
-    order by fingerprint, "timestamp", error_id
+    order by fingerprint, xact_id, ctid
+), named as (
+    select fingerprint, min(metadata ->> 'fingerprint_before') as before from first group by fingerprint
 ), fresh as (
-    select fingerprint from first
-    where not exists (select from error_groups where fingerprint = first.metadata ->> 'fingerprint_before')
+    select fingerprint from named
+    where not exists (select from error_groups where error_groups.fingerprint = named.before)
 )
 select 0::bigint, date_bin('10 seconds', case when min("timestamp") < min(received_at) - %(history)s
         then min("timestamp") else min(received_at) end, 'epoch'::timestamptz),

@@ -132,6 +132,19 @@ def test_a_first_error_that_carries_a_resolved_group_on_regresses_it(connection:
     assert [(row.kind, row.fingerprint) for row in tally.tick().groups] == [("regressed", "1-old")]
 
 
+def test_it_is_enough_that_one_of_the_first_errors_names_the_earlier_group(connection: Connection) -> None:
+    """Each process names it once, with the first that it takes in, and that may have happened after others."""
+    tally = Tally(connection)
+    insert_error(connection, fingerprint="1-old")
+    tally.tick()
+    insert_error(connection, fingerprint="2-new", timestamp=now() - HOUR)
+    with connection.transaction():
+        insert_error(connection, fingerprint="2-new", metadata='{"fingerprint_before": "1-old"}')
+        insert_error(connection, fingerprint="2-new", timestamp=now() - HOUR)
+    assert tally.tick().groups == []
+    assert group(connection, "2-new")["continues"] == "1-old"
+
+
 def test_a_group_whose_earlier_name_nobody_knows_is_new(connection: Connection) -> None:
     tally = Tally(connection)
     insert_error(connection, fingerprint="2-a", metadata='{"fingerprint_before": "2-b"}')

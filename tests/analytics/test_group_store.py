@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -339,6 +340,30 @@ def test_two_who_merge_crosswise_make_no_circle(connection: Connection, database
     with ThreadPoolExecutor(2) as threads:
         assert sorted(threads.map(try_to, ("a", "b"), ("b", "a"))) == [False, True]
     assert [errors for _, errors in listed(store)] == [2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda own: merge(own, "a", ["c"], "anna"),
+        lambda own: split(own, "a", "b", "anna"),
+        lambda own: remove_user(own, "anna"),
+    ],
+    ids=["merge", "split", "remove a user"],
+)
+def test_what_changes_several_groups_waits_for_the_tick(connection: Connection, database_url: str, change: Any) -> None:
+    """Both lock rows of groups, in different orders: they would wait for each other now and then."""
+    seed(connection, a=1, b=1, c=1)
+    merge(connection, "a", ["b"], "anna")
+    add_user(connection, "anna", "a long password")
+    with connect(database_url, "own") as own, connect(database_url, "tick", autocommit=False) as ticking:
+        Tally(ticking).tick()
+        with ThreadPoolExecutor(1) as threads:
+            changed = threads.submit(change, own)
+            with pytest.raises(NotYet):
+                changed.result(0.3)
+            ticking.commit()
+            changed.result(10)
 
 
 def test_what_is_merged_into_a_resolved_group_and_was_seen_since_opens_it(connection: Connection, store: Store) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -12,13 +13,14 @@ from analytics.backtest import backtest, signal_series
 from analytics.evaluation import Transition
 from analytics.group_store import merge, resolve
 from analytics.rule_history import rule_counts
-from analytics.rules import RuleDraft
+from analytics.rules import AlertRule, RuleDraft
 from analytics.store import Store
 from ingest.database import Connection, connect
 from jobs.alert_message import Composer
 from jobs.delivery.email import html_text, plain_text
 from jobs.delivery.message import Message
 from jobs.delivery.slack import attachment
+from jobs.window_counts import GroupEventRow, RuleWindows
 from tests.jobs.test_alerting import Watch
 from tests.seeding import insert_error, now
 
@@ -147,6 +149,27 @@ def test_errors_themselves_are_not_counted_by_a_rule_on_groups_nor_groups_by_one
     assert watch.tick() == 0
     insert_error(connection, fingerprint="one")
     assert watch.tick() == 1
+
+
+def test_what_was_pending_and_is_no_longer_is_forgotten() -> None:
+    watched = AlertRule(id=uuid4(), name="r", signal="new_groups", threshold=1, window_seconds=60)
+    moment = now()
+    windows = RuleWindows([watched], moment)
+    row = GroupEventRow(0, moment, None, None, "worker", "execution", "low", "a", "new")
+    windows.replace_pending([row])
+    assert (windows.counts(watched, moment, moment).events, windows.groups(watched)) == (1, ["a"])
+    windows.replace_pending([])
+    assert (windows.counts(watched, moment, moment).events, windows.groups(watched)) == (0, [])
+
+
+def test_events_of_one_group_in_one_bucket_are_told_apart_and_each_counts_once() -> None:
+    watched = AlertRule(id=uuid4(), name="r", signal="regressed_groups", threshold=1, window_seconds=60)
+    moment = now()
+    windows = RuleWindows([watched], moment)
+    rows = [GroupEventRow(n, moment, None, None, "worker", "execution", "low", "a", "regressed") for n in (1, 2)]
+    windows.apply(rows)
+    windows.apply(rows)  # as after a change of the rules, which reads what the tick has answered, too
+    assert windows.counts(watched, moment, moment).events == 2
 
 
 def test_the_backtest_tells_what_the_live_evaluator_told(

@@ -117,9 +117,11 @@ class RuleWindows:
             before = self._known.get((known, row.bucket), (0, 0, 0))
             self._known[known, row.bucket] = totals
             delta = (totals[0] - before[0], totals[1] - before[1], totals[2] - before[2])
-            for index in self._matches(series, row):
+            matching = self._matches(series, row)
+            for index in matching:
                 self._windows[index].add(row.bucket, delta)
-                if isinstance(row, GroupEventRow) and not before[0]:
+            if isinstance(row, GroupEventRow) and not before[0]:
+                for index in matching:
                     self._groups.setdefault(index, []).append((row.bucket, row.fingerprint))
 
     def replace_pending(self, rows: Iterable[Row]) -> None:

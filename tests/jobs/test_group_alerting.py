@@ -95,6 +95,15 @@ def test_a_group_that_comes_back_is_told(connection: Connection, composer: Compo
     assert [group["fingerprint"] for group in told(connection)[0]["top_groups"]] == ["head"]
 
 
+def test_a_new_group_whose_errors_come_late_is_told_and_named(connection: Connection, composer: Composer) -> None:
+    rule(connection)
+    watch = Watch(connection, composer)
+    insert_error(connection, fingerprint="spooled", title="spooled failed", timestamp=now() - timedelta(hours=3))
+    assert watch.tick() == 1
+    (group,) = told(connection)[0]["top_groups"]
+    assert (group["title"], group["errors"]) == ("spooled failed", 0)  # in the window; a message shows no number
+
+
 def test_threshold_and_scope_are_respected(connection: Connection, composer: Composer) -> None:
     rule(connection, name="three", threshold=3)
     rule(connection, name="high", scope={"severity": ["high"], "source": ["worker"]})

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from analytics import classification_store
-from analytics.alert_routes import LARGEST_BODY, JsonRoute
 from analytics.asking import Moment, parameters
+from analytics.bodies import LARGEST_BODY, JsonRoute
 from analytics.classification_preview import Preview, preview
 from analytics.classification_store import Origin, Rulebook, RuleView
 from analytics.exceptions import NotFound

@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ALONE = "$$python" -c 'import fcntl, subprocess, sys; lock = open("Makefile"); fcntl.flock(lock, fcntl.LOCK_EX); \
 	sys.exit(subprocess.call(sys.argv[1:]))' $(MAKE) --silent --no-print-directory PYTHON="$$python"
 
-.PHONY: env env-dev up test check bench scores fuzz lock fmt clean
+.PHONY: env env-dev up test check bench scores docs fuzz lock fmt clean
 
 env env-dev:
 	@if $(BIN)/python -c '' 2>/dev/null; then python=$(BIN)/python; else python="$(PYTHON)"; \
@@ -56,6 +56,10 @@ bench: env-dev
 
 scores: env-dev
 	@$(BIN)/python -m tests.scores $(ARGS)
+
+# Writes the tables in the docs that follow from code; a test fails where one is behind.
+docs: env-dev
+	@$(BIN)/python -m tests.generated_docs
 
 # The doors under a hundred thousand generated inputs; `make test` has a few thousand of them.
 fuzz: env-dev

@@ -17,7 +17,7 @@ from ingest.classification import Classifier, facts_of
 from ingest.exceptions import InvalidEvent
 from ingest.fingerprint import fingerprint, own_fingerprint
 from ingest.limits import Toll
-from ingest.masking import CUT, MAX_DEPTH, clean, mask_text, mask_value, needs_walk
+from ingest.masking import CUT, MAX_DEPTH, USUAL, Masker, clean
 from ingest.models import MAX_EVENT_BYTES, MAX_TITLE, SEVERITIES, SOURCES, ErrorEvent, JsonObject
 from ingest.rows import Row, counted_row, error_row
 from ingest.sampling import Sampler
@@ -51,9 +51,15 @@ _LONG_NUMBER = re2.compile(b"[0-9]{400}")  # readers refuse numbers of more than
 class Hall:
     """What an installation has configured, and the way through it."""
 
-    def __init__(self, classifier: Classifier | None = None, sampler: Sampler | None = None) -> None:
+    def __init__(
+        self,
+        classifier: Classifier | None = None,
+        sampler: Sampler | None = None,
+        masker: Masker | None = None,
+    ) -> None:
         self.classifier = classifier or Classifier()
         self.sampler = sampler or Sampler()
+        self.masker = masker or USUAL
         self.counted: Counter[str] = Counter()  # errors of which only the count was kept, by the reason
 
     def normalise(self, raw: JsonObject, received_at: datetime, *, is_trusted: bool = True) -> ErrorEvent:
@@ -66,15 +72,15 @@ class Hall:
         workflow_id = _uuid(raw, "workflow_id", metadata)
         project_id = _uuid(raw, "project_id", metadata)
         run_id = _uuid(raw, "run_id", metadata)
-        error_type, severity = _given(raw) if is_trusted else _set_aside(raw, metadata)
+        error_type, severity = _given(raw, self.masker) if is_trusted else _set_aside(raw, metadata)
 
-        metadata, document = _masked(metadata)
+        metadata, document = _masked(metadata, self.masker)
         facts = facts_of(source, metadata, self.classifier.tag_names)
         verdict = self.classifier.classify(facts, error_type, severity)
-        title = _title(raw.get("title"), metadata)
+        title = _title(raw.get("title"), metadata, self.masker)
         own = None
         if raw.get("fingerprint"):
-            own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title))
+            own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title), self.masker.value)
         group = own or fingerprint(source, metadata, title)
         return ErrorEvent(
             error_id,
@@ -106,7 +112,8 @@ class Hall:
 
 def hall_of(options: Settings) -> Hall:
     """The hall that an installation has configured."""
-    return Hall(sampler=Sampler(options.details_per_minute))
+    masker = Masker(options.mask_policy, options.secret_key.get_secret_value())
+    return Hall(sampler=Sampler(options.details_per_minute), masker=masker)
 
 
 def _metadata(raw: JsonObject) -> JsonObject:
@@ -132,37 +139,38 @@ def _metadata(raw: JsonObject) -> JsonObject:
     return metadata
 
 
-def _masked(metadata: JsonObject) -> tuple[JsonObject, bytes]:
+def _masked(metadata: JsonObject, masker: Masker) -> tuple[JsonObject, bytes]:
     """The metadata without secrets, and its JSON. A document without any trigger is taken as it is."""
     try:
         document = to_json(metadata, inf_nan_mode="null")
-        if not (_may_be_deep(document) or b"\\u0000" in document or needs_walk(document) or _has_long_number(document)):
+        is_odd = _may_be_deep(document) or b"\\u0000" in document or _has_long_number(document)
+        if not (is_odd or masker.needs_walk(document)):
             return fit(metadata, document)
         if len(document) > 4 * MAX_EVENT_BYTES:
-            metadata = _thinned(metadata, [_MOST_VALUES])
+            metadata = _thinned(metadata, [_MOST_VALUES], masker)
     except ValueError:  # lone surrogates, nesting without end
-        metadata = _thinned(metadata, [_MOST_VALUES])
-    masked = mask_value(metadata)
+        metadata = _thinned(metadata, [_MOST_VALUES], masker)
+    masked = masker.value(metadata)
     return fit(masked, to_json(masked, inf_nan_mode="null"))
 
 
-def _thinned(value: Any, room: list[int], depth: int = 0) -> Any:
+def _thinned(value: Any, room: list[int], masker: Masker, depth: int = 0) -> Any:
     """What would be cut anyway is not worth the search for secrets: at most `room` values, and the start of long texts.
 
     The end of a long text goes after masking, so that no secret is cut in two and its half kept.
     """
     room[0] -= 1
     if isinstance(value, str) and len(value) > _MOST_TEXT:
-        masked = mask_text(clean(value[:_MOST_TEXT]))
+        masked = masker.text(clean(value[:_MOST_TEXT]))
         return f"{masked[:-_LONGEST_SECRET]} …[cut {len(value) - _MOST_TEXT + _LONGEST_SECRET} characters]"
     if isinstance(value, dict | list) and depth > MAX_DEPTH:
         return CUT
     if isinstance(value, dict):
-        entries = {key: _thinned(item, room, depth + 1) for key, item in value.items() if room[0] > 0}
+        entries = {key: _thinned(item, room, masker, depth + 1) for key, item in value.items() if room[0] > 0}
         missing = len(value) - len(entries)
         return entries | {"…": f"[cut {missing} entries]"} if missing else entries
     if isinstance(value, list):
-        kept = [_thinned(item, room, depth + 1) for item in value if room[0] > 0]
+        kept = [_thinned(item, room, masker, depth + 1) for item in value if room[0] > 0]
         return kept if len(kept) == len(value) else [*kept, f"…[cut {len(value) - len(kept)} items]"]
     return value
 
@@ -251,9 +259,9 @@ def _uuid(raw: JsonObject, name: str, metadata: JsonObject) -> str | None:
     return known
 
 
-def _given(raw: JsonObject) -> tuple[str | None, str | None]:
+def _given(raw: JsonObject, masker: Masker) -> tuple[str | None, str | None]:
     """Type and severity as the sender says them. Raises InvalidEvent for what can't be one."""
-    return _error_type(raw.get("error_type")), _severity(raw.get("severity"))
+    return _error_type(raw.get("error_type"), masker), _severity(raw.get("severity"))
 
 
 def _set_aside(raw: JsonObject, metadata: JsonObject) -> tuple[None, None]:
@@ -264,11 +272,11 @@ def _set_aside(raw: JsonObject, metadata: JsonObject) -> tuple[None, None]:
     return None, None
 
 
-def _error_type(value: Any) -> str | None:
+def _error_type(value: Any, masker: Masker) -> str | None:
     if value is None:
         return None
     name = value.strip().lower() if isinstance(value, str) else ""
-    if not _ERROR_TYPE.match(name) or mask_text(value) != value:
+    if not _ERROR_TYPE.match(name) or masker.text(value) != value:
         raise InvalidEvent("error_type: must be a short word such as execution, input or system.")
     return name
 
@@ -287,9 +295,9 @@ def _title_by_rule(given: Any, by_rule: str | None) -> str:
     return "" if by_rule is None or (isinstance(given, str) and given.strip()) else _line(by_rule)
 
 
-def _title(given: Any, metadata: JsonObject) -> str:
+def _title(given: Any, metadata: JsonObject, masker: Masker) -> str:
     """One readable line: what was given, else the node, the exception's type and the message's first line."""
-    line = _line(mask_text(clean(given.lstrip()[: 20 * _MOST_SCANNED]))) if isinstance(given, str) else ""
+    line = _line(masker.value(given.lstrip()[: 20 * _MOST_SCANNED])) if isinstance(given, str) else ""
     if line:
         return line
     exception = metadata.get("exception")

@@ -8,10 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest.exceptions import IngestError
+from ingest.masking.policy import Policy, policy_of
 
 PREFIX = "MESHHOOK_ERRORS_"
 _OF_THE_CLIENT = f"{PREFIX}CLIENT_"  # a worker may run with the same environment
@@ -69,6 +70,14 @@ class Settings(BaseSettings):
     project_events_per_minute: int = Field(
         0, ge=0, description="The same for all that is sent for a project. 0: no limit."
     )
+    mask_keys: str = Field("", description="More names of keys whose values are masked, divided by blanks or commas.")
+    mask_patterns: str = Field(
+        "", description="More patterns to mask, as NAME=EXPRESSION (RE2) or NAME#=EXPRESSION, divided by blanks."
+    )
+    mask_allow: str = Field(
+        "", description="What stays: key=NAME, value=TEXT or pattern=EXPRESSION (RE2), divided by blanks."
+    )
+    mask_also: str = Field("", description="Kinds that are masked on demand: phone, ip; divided by blanks or commas.")
     spool_max_bytes: int = Field(
         512 * 1024 * 1024, ge=0, description="Disk that the API may fill while Postgres is away."
     )
@@ -103,6 +112,12 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("mask_keys", "mask_patterns", "mask_allow", "mask_also")
+    @classmethod
+    def _masking_is_understood(cls, value: str, field: ValidationInfo) -> str:
+        policy_of(**{str(field.field_name).removeprefix("mask_"): value})
+        return value
+
     @field_validator("public_api_url", "public_app_url")
     @classmethod
     def _address_is_whole(cls, value: str) -> str:
@@ -116,6 +131,11 @@ class Settings(BaseSettings):
         if "://" in value and not value.startswith("file://"):
             raise ValueError("only a local directory is supported in this version, for example /var/lib/errors/lake")
         return value.removeprefix("file://")
+
+    @property
+    def mask_policy(self) -> Policy:
+        """What is masked, and what is kept, beyond the usual."""
+        return policy_of(self.mask_keys, self.mask_patterns, self.mask_allow, self.mask_also)
 
     @property
     def lake_dir(self) -> Path:

@@ -271,7 +271,7 @@ class Intake:
         rows = batch.rows(self._hall)
         if rows:
             land(self._connection, rows)
-        save_runs(self._connection, batch.runs.values())
+        save_runs(self._connection, batch.runs.values(), self._hall.masker)
 
 
 def _had_ended(event: Event, history: Sequence[Event], position: Position) -> bool:

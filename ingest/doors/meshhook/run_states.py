@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from ingest.database import Connection
 from ingest.doors.meshhook.runs import Exhausted, Run
-from ingest.masking import mask_text
+from ingest.masking import Masker
 from ingest.statements import filled, load_statements
 
 COLUMNS = """run_id, project_id, workflow_id, started_at, last_event_id, last_event_at, last_node, steps, exhausted,
@@ -58,8 +58,8 @@ def run_of(row: Sequence[Any]) -> Run:
     )
 
 
-def save_runs(connection: Connection, runs: Iterable[Run]) -> None:
-    """Keep the states. A stuck run that has moved is noted as such, and may become stuck again."""
+def save_runs(connection: Connection, runs: Iterable[Run], masker: Masker) -> None:
+    """Keep the states, without secrets. A stuck run that has moved is noted as such, and may become stuck again."""
     kept = list(runs)
     if not kept:
         return
@@ -67,15 +67,15 @@ def save_runs(connection: Connection, runs: Iterable[Run]) -> None:
         if run.stuck_error_id is not None and run.has_moved:
             connection.execute(_SQL["note_moved"], {"run": run.run_id, "at": run.ended_at or run.last_event_at})
             run.stuck_error_id = None
-    connection.execute(_SQL["save_runs"], {"runs": Jsonb([_as_json(run) for run in kept])})
+    connection.execute(_SQL["save_runs"], {"runs": Jsonb([_as_json(run, masker) for run in kept])})
 
 
-def _kept(exhausted: Exhausted) -> Exhausted:
+def _kept(exhausted: Exhausted, masker: Masker) -> Exhausted:
     error = exhausted.error
-    return exhausted if error is None else replace(exhausted, error=mask_text(error)[:_MOST_MESSAGE])
+    return exhausted if error is None else replace(exhausted, error=masker.text(error)[:_MOST_MESSAGE])
 
 
-def _as_json(run: Run) -> dict[str, Any]:
+def _as_json(run: Run, masker: Masker) -> dict[str, Any]:
     return {
         "run_id": str(run.run_id),
         "project_id": run.project_id and str(run.project_id),
@@ -85,7 +85,7 @@ def _as_json(run: Run) -> dict[str, Any]:
         "last_event_at": run.last_event_at.isoformat(),
         "last_node": run.last_node,
         "steps": run.steps,
-        "exhausted": run.exhausted and _kept(run.exhausted).as_json(),
+        "exhausted": run.exhausted and _kept(run.exhausted, masker).as_json(),
         "outcome": run.outcome,
         "ended_at": run.ended_at and run.ended_at.isoformat(),
         "stuck_error_id": run.stuck_error_id and str(run.stuck_error_id),

@@ -13,6 +13,9 @@ from tests.tables import masking
 ROOT = Path(__file__).parents[1]
 TABLES: dict[str, Callable[[], Sequence[str]]] = {  # one a line: several hands add to it
     "masking-words": masking.words,
+    "masking-kinds": masking.kinds,
+    "masking-beside": masking.beside,
+    "masking-settings": masking.settings,
 }
 _BLOCK = re.compile(r"(<!-- generated: ([^\s>]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
 

@@ -38,6 +38,21 @@ _FORMS = (  # what a text must hold for it, and a value in another form beside i
     (" is | was ", r"(?<![\w.-])(?P<name>[\w.-]++) (?:is|was) [\"']?(?P<value>(?=[^\s\"']{0,60}\d)[^\s\"']{6,1024})"),
 )
 FORMS = tuple((tuple(hints.split("|")), re.compile(expression)) for hints, expression in _FORMS)
+EXAMPLES = (  # one for each form, for the docs; a test proves that each is masked
+    "password=Zq7Xw9Lm",
+    "GET /a?page=2&api_key=Zq7Xw9Lm",
+    "user%5Bpassword%5D=Zq7Xw9Lm",
+    '{"client_secret": "Zq7Xw9Lm"}',
+    r"{\"token\": \"Zq7Xw9Lm\"}",
+    "'secret' => 'Zq7Xw9Lm'",
+    "Server=db;Password=Zq7Xw9Lm;",
+    "Cookie: sid=Zq7Xw9Lm; theme=dark",
+    "curl -H 'Authorization: Zq7Xw9Lm'",
+    "--token Zq7Xw9Lm",
+    "<password>Zq7Xw9Lm</password>",
+    '["x-api-key", "Zq7Xw9Lm"]',
+    "password is Zq7Xw9Lm",
+)
 _Stays = Callable[[str], bool]
 
 

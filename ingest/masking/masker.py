@@ -21,7 +21,7 @@ from ingest.models import JsonObject
 
 MAX_DEPTH = 40
 CUT = "[cut]"
-_PHONE_NAMES = ("phone", "telephone", "msisdn", "mobile_number", "fax_number")
+PHONE_NAMES = ("phone", "telephone", "msisdn", "mobile_number", "fax_number")
 _HEADER_NAMES = ("name", "key", "header", "field", "Name", "Key")
 _HEADER_VALUES = ("value", "values", "Value", "Values")
 _MOST_PASSES = 4
@@ -42,7 +42,7 @@ class Masker:
 
     def __init__(self, policy: Policy | None = None, secret_key: str = "") -> None:
         policy = policy or Policy()
-        phones = _PHONE_NAMES if "phone" in policy.also else ()
+        phones = PHONE_NAMES if "phone" in policy.also else ()
         self.names = KeyNames((*policy.keys, *phones), policy.allowed_keys)
         self._marks = Marks(secret_key)
         self._stays = Allowed(policy)

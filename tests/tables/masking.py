@@ -1,16 +1,51 @@
 """The tables of docs/masking.md."""
 
-from ingest.masking.names import INNOCENT_AFTER, LAST_WORDS, LONG_WORDS, PAIRS, SHORT_WORDS
+from ingest.masking.beside import EXAMPLES
+from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS, Look
+from ingest.masking.marks import Marks
+from ingest.masking.masker import PHONE_NAMES
+from ingest.masking.names import INNOCENT_AFTER, INNOCENT_BEFORE, LAST_WORDS, LONG_WORDS, PAIRS, SHORT_WORDS
+from ingest.settings import Settings, environment_name
 from tests.tables.markdown import code, table
+
+_DEMO_KEY = "bWFzaw=="
 
 
 def words() -> list[str]:
     """What makes the name of a key telling."""
     rows = [
-        ["anywhere in a name, also at a word's end", code(LONG_WORDS)],
-        ["as a word of its own", code(sorted(SHORT_WORDS))],
+        ["as a word, or at the end of one", code(LONG_WORDS)],
+        ["as a word", code(sorted(SHORT_WORDS))],
         ["as the last word", code(sorted(LAST_WORDS))],
         *([f"`{last}` after one of", code(firsts.split())] for last, firsts in PAIRS.items()),
-        ["no longer, where one of these follows", code(sorted(INNOCENT_AFTER))],
+        ["with `MESHHOOK_ERRORS_MASK_ALSO=phone`", code(PHONE_NAMES)],
+        ["not where one of these follows", code(sorted(INNOCENT_AFTER))],
+        ["not where one of these goes before", code(sorted(INNOCENT_BEFORE))],
     ]
     return table(["where", "words"], rows)
+
+
+def kinds() -> list[str]:
+    """What is recognised by its looks, one example of each form."""
+    rows = [*map(_row, (*LOOKS, *LATE_LOOKS))]
+    rows += [[*_row(look)[:2], f"{_row(look)[2]}, on demand"] for looks in ALSO.values() for look in looks]
+    return table(["kind", "for example", "mark"], rows)
+
+
+def beside() -> list[str]:
+    """The forms in which a value stands beside a telling name."""
+    return table(["form"], [[f"`{example}`"] for example in EXAMPLES])
+
+
+def settings() -> list[str]:
+    """The settings of masking."""
+    fields = {name: field for name, field in Settings.model_fields.items() if name.startswith("mask_")}
+    return table(
+        ["variable", "what"],
+        [[f"`{environment_name(name)}`", field.description or ""] for name, field in fields.items()],
+    )
+
+
+def _row(look: Look) -> list[str]:
+    mark = Marks(_DEMO_KEY).keyed(look.kind, look.normal(look.example)) if look.normal else Marks().plain(look.kind)
+    return [look.kind.replace("_", " "), f"`{look.example}`", f"`{mark}`"]

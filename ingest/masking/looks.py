@@ -221,7 +221,7 @@ def _iban_expression() -> str:
 
 
 _IBAN_COUNTRIES = "|".join(" ".join(numbers.IBAN_LENGTHS.values()).split())
-_GAP = r"(?:[ +-]|%20|\xc2\xa0)?"
+_GAP = r"(?:[ +-]|%20|\xa0)?"
 _IBAN = _look(
     "iban",
     "",

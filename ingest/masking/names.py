@@ -94,7 +94,7 @@ def joined(name: str) -> str:
 
 def _spelled(name: str) -> str:
     """For the first look: the letters of a configured name with anything between them that is none."""
-    return r"[^A-Za-z0-9]*".join(f"(?:{re.escape(letter)}|{re.escape(letter.upper())})" for letter in name)
+    return r"[^A-Za-z0-9]*".join(map(re.escape, name))
 
 
 def _is_about_a_secret(words: list[str], begin: int, end: int) -> bool:

@@ -76,7 +76,7 @@ def _check_size(expression: str) -> None:
     if _UNUSABLE.search(expression):
         raise ValueError(f"the expression {expression} holds \\A, \\z, \\C, \\Q or (?-…): write ^, $ and classes")
     options = re2.Options()
-    options.log_errors = False
+    options.log_errors, options.encoding = False, re2.Options.Encoding.LATIN1
     try:
         size = re2.compile(expression.encode("latin-1", "replace"), options).programsize
     except re2.error:  # a range of letters that Latin-1 doesn't have, or what isn't understood anyway

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from tests.scores import classification, grouping
+from tests.scores import classification, grouping, masking
 from tests.scores.marks import Score
 
-SCORED: list[Callable[[], list[Score]]] = [classification.classification_scores, grouping.scores]  # one for each set
+SCORED: list[Callable[[], list[Score]]] = [masking.scores, classification.classification_scores, grouping.scores]
 
 
 def main() -> int:

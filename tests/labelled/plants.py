@@ -57,12 +57,14 @@ PLACES: dict[str, Place] = {
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """`traces` are what must not be found of its secrets: of long ones each piece of up to 16 characters."""
+    """`traces` are what must not be found of its secrets: of long ones each piece of up to 16 characters. `text` is
+    what was planted in an event; None where the event was written as a whole."""
 
     name: str
     kind: str
     event: Event
     traces: frozenset[str]
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,8 @@ def _frame(**more: Any) -> Event:
 def _plant_text(number: int, kind: str, text: str, place: str) -> Planted:
     name = f"{kind} {number} in {place}: {text[:60]!r}"
     traces: set[str] = set()
-    filled = _filled(text, Random(name), traces)
-    return Planted(name, kind, PLACES[place](str(filled)), frozenset(traces))
+    filled = str(_filled(text, Random(name), traces))
+    return Planted(name, kind, PLACES[place](filled), frozenset(traces), filled)
 
 
 def _planted_events() -> list[Planted]:

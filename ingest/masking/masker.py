@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import re2
 
 from ingest.masking.beside import ASSIGNED, FORMS, Beside
-from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS, Look
+from ingest.masking.look import Look
+from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import MARK, Marks, mark_of_name
 from ingest.masking.names import KeyNames
 from ingest.masking.numbers import is_card

@@ -20,7 +20,8 @@ from ingest.exceptions import InvalidEvent
 from ingest.hall import hall_of
 from ingest.masking import Masker, mask_text, policy_of
 from ingest.masking.beside import EXAMPLES
-from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS, Look
+from ingest.masking.look import Look
+from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import MARK
 from ingest.settings import BadSettings, Settings, read_settings
 

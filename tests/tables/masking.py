@@ -1,7 +1,8 @@
 """The tables of docs/masking.md."""
 
 from ingest.masking.beside import EXAMPLES
-from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS, Look
+from ingest.masking.look import Look
+from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import Marks
 from ingest.masking.masker import PHONE_NAMES
 from ingest.masking.names import INNOCENT_AFTER, INNOCENT_BEFORE, LAST_WORDS, LONG_WORDS, PAIRS, SHORT_WORDS

@@ -1,0 +1,69 @@
+"""Credentials as programs write them: keys in PEM, tokens, addresses with a password, command lines."""
+
+import re
+
+from ingest.masking.look import START, Found, look_of
+from ingest.masking.marks import MARK
+
+_PLAIN_WORD, _PORT = re.compile(r"[A-Z]?[a-z]{1,15}[.:]?"), re.compile(r"\d{1,5}[/?#]")
+
+
+def _is_credential(found: Found) -> bool:
+    """«Bearer authentication required» is prose; a credential is no plain word."""
+    return _PLAIN_WORD.fullmatch(found["secret"]) is None
+
+
+def _is_password(found: Found) -> bool:
+    return _PORT.match(found["secret"]) is None
+
+
+_PEM = r"-----{} [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----"
+CREDENTIALS = (
+    look_of(
+        "private_key",
+        "-----begin",
+        rf"(?s){_PEM.format('BEGIN')}.*?(?:{_PEM.format('END')}|\Z)",
+        "-----BEGIN RSA PRIVATE KEY----- …",
+    ),
+    look_of(
+        "jwt",
+        "eyj",
+        r"(?<![\w-])(?:[\w-]{0,20}?[_-])?(?P<secret>eyJ[\w-]{8,}+\.(?:[\w-]{4,}+|\.[\w-]++)(?:\.[\w-]++){0,3})",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3",
+    ),
+    look_of(
+        "credential",
+        "bearer|basic|token ",
+        rf"(?i){START}(?:Bearer|Basic|Token) {{1,4}}(?P<secret>(?:{MARK.pattern})?[\w.~+/=-]{{8,}}+)",
+        "Bearer 4c9e1a7b2d",
+        holds=_is_credential,
+    ),
+    look_of(
+        "password",
+        "@",
+        r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,30}://[^\s:/@\"'?#\[\]]{0,256}"
+        r":(?P<secret>(?:(?!://)[^\s/?#\"']){1,512}|(?:(?!://)[^\s\"']){1,512})@",
+        "postgres://app:Zq7Xw9Lm@db/orders",
+        r"://[^\s\"]*@",
+        holds=_is_password,
+    ),
+    look_of(
+        "user",
+        "://",
+        r"://(?P<secret>[^\s:/@\"'?#\[\]]{16,256})@",
+        "https://0123456789abcdef0123@host/1",
+        r"://[^\s\"]*@",
+    ),
+    look_of(
+        "path",
+        "hooks.slack",
+        r"hooks\.slack\.com/services/(?P<secret>[\w/]{8,})",
+        "https://hooks.slack.com/services/T000/B000/XXXXYYYY",
+    ),
+    look_of(
+        "path",
+        "/api/webhooks/",
+        r"/api/webhooks/[0-9]{8,25}/(?P<secret>[\w-]{20,})",
+        "https://discord.com/api/webhooks/123456789012345678/a1B2a1B2a1B2a1B2a1B2",
+    ),
+)

@@ -1,0 +1,63 @@
+"""Keys and tokens that their makers have given a form of its own."""
+
+from ingest.masking.look import END, START, Look, look_of
+
+
+def _key(kind: str, hints: str, expression: str, example: str, trigger: str = "") -> Look:
+    return look_of(kind, hints, START + expression, example, trigger)
+
+
+VENDOR_KEYS = (
+    _key("aws_key", "akia|asia", rf"(?:AKIA|ASIA)[0-9A-Z]{{16}}{END}", "AKIAIOSFODNN7EXAMPLE", "a[ks]ia[0-9a-z]{16}"),
+    _key("slack_token", "xox|xapp-", r"(?:xox[abeoprs]|xapp)-[\w-]{8,}", "xoxb-123456789-abcdefgh"),
+    _key(
+        "github_token",
+        "gh|github_pat_",
+        r"(?:gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,})",
+        "ghp_abcdefghijklmnopqrst",
+        "gh[opsur]_|github_pat_",
+    ),
+    _key("gitlab_token", "glpat-", r"glpat-[\w-]{16,}", "glpat-a1B2a1B2a1B2a1B2a1B2"),
+    _key("npm_token", "npm_", r"npm_[A-Za-z0-9]{30,}", f"npm_{'a1B2' * 9}"),
+    _key(
+        "stripe_key",
+        "k_live_|k_test_|whsec_",
+        r"(?i:[srp]k_(?:live|test)_|whsec_)[A-Za-z0-9]{8,}",
+        "sk_live_abcdefgh12345678",
+    ),
+    _key(
+        "google_key",
+        "aiza|ya29.|gocspx-|1//0",
+        r"(?:AIza[\w-]{30,}|ya29\.[\w.-]{20,}|GOCSPX-[\w-]{20,}|1//0[\w-]{30,})",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+    ),
+    look_of(
+        "azure_key",
+        "8q~",
+        r"(?<![\w~.-])[\w~.-]{3}8Q~[\w~.-]{31,34}(?![\w~-])",
+        "abc8Q~a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2",
+        "8q~[a-z0-9_~.-]{31}",
+    ),
+    look_of(
+        "azure_key",
+        "+ast",
+        r"(?<![\w+/])[\w+/]{76}\+ASt[\w+/]{2,6}={0,2}(?![\w+/=])",
+        f"{'a1B2' * 19}+AStXyZ==",
+    ),
+    _key("api_key", "sk-", r"sk-[A-Za-z0-9_-]{20,}", "sk-a1B2a1B2a1B2a1B2a1B2", "sk-[a-z0-9_-]{20}"),
+    _key(
+        "api_key",
+        "sg.",
+        r"SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,}",
+        f"SG.{'a1B2' * 5}.{'c3D4' * 10}",
+        r"sg\.[a-z0-9_-]{16}",
+    ),
+    _key("api_key", "sk", rf"SK[0-9a-f]{{32}}{END}", f"SK{'0123456789abcdef' * 2}", "sk[0-9a-f]{32}"),
+    _key(
+        "api_key",
+        "mh_",
+        r"mh_(?:ingest|read|admin)_[A-Za-z0-9_-]{16,}",
+        "mh_ingest_abcdefghijklmnopqrst",
+        "mh_(?:ingest|read|admin)_",
+    ),
+)

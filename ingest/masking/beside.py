@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from ingest.masking.marks import MARK, mark_of_name
 from ingest.masking.names import KeyNames
+from ingest.masking.randomness import has_random
+from ingest.masking.spoken import Form
 
 _ASSIGNMENT = re.compile(
     r"""(?:(?<![\w.$-])(?!(?<=\\)[nrt]|(?<=%)[0-9A-Fa-f]{2})|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))(?<!\[masked:)(?P<name>[\w.$-]++)"""
-    r"""(?P<between>(?:\\{0,15}["'`”]|%22|%27)?(?:\]|%5[Dd])?\s{0,3}(?:=>|:=|={1,3}|:|%3[AaDd]|＝|：)\s{0,3})"""
+    r"""(?P<between>(?:\\{0,15}["'`”]|%22|%27)?(?:\]|%5[Dd])?\s{0,3}(?:=>|(?<=\s)->(?=\s)|:=|={1,3}|:|%3[AaDd]|＝|：)\s{0,3})"""
 )
 _OPENING = re.compile(r"[bBuUrRfF]?(\\{0,15})([\"'`“])")
 _ENCLOSING = re.compile(r"(\\{0,15})([\"'`])\Z")
@@ -27,18 +29,18 @@ _PROSE = _NOTHING | frozenset(
     """required missing invalid expired malformed must should not no too is was are has cannot can can't could couldn't
     does doesn't failed disabled enabled unknown unset empty or and for the a an of authentication authorization header
     closed opened given rejected revoked unsupported mismatch incorrect wrong denied unauthorized forbidden field
-    string str number int integer bool boolean object any bytes optional this value unexpected""".split()
+    string str number int integer bool boolean object any bytes optional this value unexpected expected needs got takes
+    verification""".split()
 )
-ASSIGNED = ("=", ":", "%3", "＝", "：")  # one of them stands in every assignment
-_Q = r"\\{0,7}[\"']"
-_FORMS = (  # what a text must hold for it, and a value in another form beside its name
-    ("</", r"<(?P<name>[\w.:-]++)[^<>\n]{0,200}>(?P<value>[^<]{1,4096})"),
-    ("--", r"(?<![\w-])(?P<name>--[\w.-]++)\s{1,3}[\"']?(?P<value>[^\s\"']{1,1024})"),
-    ("[|(", rf"[\[(]\s?b?{_Q}(?P<name>[\w.-]{{1,60}}){_Q},\s?b?{_Q}(?P<value>[^\"'\\\r\n]{{1,2048}})(?={_Q}\s?[\])])"),
-    (" is | was ", r"(?<![\w.-])(?P<name>[\w.-]++) (?:is|was) [\"']?(?P<value>(?=[^\s\"']{0,60}\d)[^\s\"']{6,1024})"),
+_STANDS_FOR = re.compile(  # of a secret that another has taken out, or that is still to come
+    r"[*•●]{2,64}|[\[<({]{1,2}(?i:redacted|filtered|hidden|removed|scrubbed|masked|secret|sanitized)[\])>}]{1,2}"
+    r"|\$\{[A-Za-z_][\w.:-]{0,60}\}?|\{\{[^{}\n]{1,80}\}\}|%\([a-z_]{1,40}\)s|%[sd]"
 )
-FORMS = tuple((tuple(hints.split("|")), re.compile(expression)) for hints, expression in _FORMS)
-EXAMPLES = (  # one for each form, for the docs; a test proves that each is masked
+_TYPED = re.compile(r"string\(\d{1,9}\) |\[\]\w{1,20}(?=\{)")  # as PHP and Go write what a value is
+_BLANK = re.compile(r":\s+\Z")
+_FILE = re.compile(r"\.(?:java|kt|scala|py|rb|php|go|rs|[cm]?[jt]sx?|vue|swift|cs|cpp|c|h|exs?|sql)\Z")
+ASSIGNED = ("=", ":", "->", "%3", "＝", "：")  # one of them stands in every assignment
+ASSIGNED_EXAMPLES = (  # one for each form, for the docs; a test proves that each is masked
     "password=Zq7Xw9Lm",
     "GET /a?page=2&api_key=Zq7Xw9Lm",
     "user%5Bpassword%5D=Zq7Xw9Lm",
@@ -48,10 +50,11 @@ EXAMPLES = (  # one for each form, for the docs; a test proves that each is mask
     "Server=db;Password=Zq7Xw9Lm;",
     "Cookie: sid=Zq7Xw9Lm; theme=dark",
     "curl -H 'Authorization: Zq7Xw9Lm'",
-    "--token Zq7Xw9Lm",
-    "<password>Zq7Xw9Lm</password>",
-    '["x-api-key", "Zq7Xw9Lm"]',
-    "password is Zq7Xw9Lm",
+    'array(2) { ["password"]=> string(8) "Zq7Xw9Lm" }',
+    'http.Header{"X-Api-Key":[]string{"Zq7Xw9Lm"}}',
+    "password -> Zq7Xw9Lm, user -> ann",
+    "X-Signature: t=1700000000,v1=9f2c4e8a7b1d3f5069ab",
+    "/login?code=9f2C4e8a7B1d3f5069ab",
 )
 _Stays = Callable[[str], bool]
 
@@ -63,17 +66,23 @@ class Beside:
         self._names = names
         self._stays = stays
 
-    def form(self, expression: re.Pattern[str], text: str) -> str:
-        """`text` without the values that one of FORMS finds."""
-        return expression.sub(self._named, text)
+    def spoken(self, form: Form, text: str) -> str:
+        """`text` without the values that `form` finds."""
 
-    def _named(self, match: re.Match[str]) -> str:
-        value = match["value"].strip()
-        if not self._names.is_secret(match["name"][-200:]) or not value or value.lower() in _PROSE:
-            return match[0]
-        if MARK.fullmatch(value) or self._stays(value):
-            return match[0]
-        return match[0][: match.start("value") - match.start()] + mark_of_name(match["name"])
+        def replacement(match: re.Match[str]) -> str:
+            value = match["value"].strip()
+            if not self._names.is_secret(match["name"][-200:]) or value.lower() in _PROSE or not self._is_value(value):
+                return match[0]
+            if form.holds is not None and not form.holds(value):
+                return match[0]
+            begin, end = (position - match.start() for position in match.span("value"))
+            return f"{match[0][:begin]}{mark_of_name(match['name'])}{match[0][end:]}"
+
+        return form.expression.sub(replacement, text)
+
+    def _is_value(self, value: str) -> bool:
+        """Whether there is something to hide."""
+        return not (not value or MARK.fullmatch(value) or _STANDS_FOR.fullmatch(value) or self._stays(value))
 
     def assigned(self, text: str) -> str:
         """`text` without values after `name=`, `name:`, `"name": ` and their like, to the end that quotes or brackets
@@ -82,11 +91,16 @@ class Beside:
         done = position = 0
         while match := _ASSIGNMENT.search(text, position):
             position = match.end()
-            if not self._names.is_secret(match["name"][-200:]):
+            name = match["name"][-200:]
+            is_secret = self._names.is_secret(name)
+            if not (is_secret or self._names.may_be_secret(name)) or _is_place(text, match):
                 continue
             begin, end = _extent(text, match)
-            is_short = end - begin < 3 and not text[begin:end].isalnum()
-            if is_short or MARK.fullmatch(text, begin, end) or self._stays(text[begin:end]):
+            value = text[begin:end]
+            if not is_secret and not has_random(value):
+                continue
+            is_short = end - begin < 3 and not value.isalnum()
+            if is_short or not self._is_value(value):
                 position = end
             else:
                 parts += (text[done:begin], mark_of_name(match["name"]))
@@ -94,9 +108,18 @@ class Beside:
         return "".join((*parts, text[done:])) if parts else text
 
 
+def _is_place(text: str, match: re.Match[str]) -> bool:
+    """Whether it is a line of a file: TokenService.java:118."""
+    return (
+        match["between"] == ":" and text[match.end() : match.end() + 1].isdigit() and bool(_FILE.search(match["name"]))
+    )
+
+
 def _extent(text: str, match: re.Match[str]) -> tuple[int, int]:
     """Where the value after `match` begins and ends; an empty extent where there is nothing to hide."""
     start = match.end()
+    if typed := _TYPED.match(text, start):
+        start = typed.end()
     if opening := _OPENING.match(text, start):
         end = _closing_quote(text, opening.end(), opening)[0]
         return (start, start) if text[opening.end() : end].lower() in _NOTHING else (opening.end(), end)
@@ -106,7 +129,9 @@ def _extent(text: str, match: re.Match[str]) -> tuple[int, int]:
     word = bare[0].rstrip(".!?:").lower() if bare else ""
     if word in _NOTHING or (word in _PROSE and ":" in match["between"]):
         return start, start
-    if ":" in match["between"] and match["name"].lower().endswith(("cookie", "authorization")):
+    if "->" in match["between"] and word.isalpha():
+        return start, start  # def tokens() -> list
+    if ":" in match["between"] and match["name"].lower().endswith(("cookie", "authorization", "signature")):
         return start, _header_end(text, match)
     if bare is None:
         return start, start
@@ -115,7 +140,14 @@ def _extent(text: str, match: re.Match[str]) -> tuple[int, int]:
         return start, _bare_end(text, _closing_quote(text, following.end(), following)[1])
     if match["between"].startswith(" ") and match["between"].endswith(" ") and _CODE.match(bare[0]):
         return start, start  # a line of code: token = read(path)
-    return bare.span()
+    return start, _past_ampersands(text, bare.end()) if _BLANK.search(match["between"]) else bare.end()
+
+
+def _past_ampersands(text: str, end: int) -> int:
+    """In «password: a&b» no next field begins at the ampersand."""
+    while text[end : end + 1] == "&" and (bare := _BARE.match(text, end + 1)):
+        end = bare.end()
+    return end
 
 
 def _closing_quote(text: str, begin: int, opening: re.Match[str]) -> tuple[int, int]:

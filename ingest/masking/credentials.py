@@ -17,6 +17,11 @@ def _is_password(found: Found) -> bool:
     return _PORT.match(found["secret"]) is None
 
 
+def _is_no_number(found: Found) -> bool:
+    """-u 1000:1000 and -p 8080 are none."""
+    return not found["secret"].isdigit()
+
+
 _PEM = r"-----{} [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----"
 CREDENTIALS = (
     look_of(
@@ -53,6 +58,43 @@ CREDENTIALS = (
         r"://(?P<secret>[^\s:/@\"'?#\[\]]{16,256})@",
         "https://0123456789abcdef0123@host/1",
         r"://[^\s\"]*@",
+    ),
+    look_of(
+        "password",
+        "thin:",
+        r"thin:[\w.$-]{1,64}/(?P<secret>[^\s/@\"']{1,128})@",
+        "jdbc:oracle:thin:scott/Zq7Xw9Lm@db:1521/orders",
+    ),
+    look_of(
+        "password",
+        "@tcp(|@unix(",
+        r"(?<![\w:/.$-])[\w.$-]{1,64}:(?P<secret>[^\s:@\"'/\[\]]{1,128})@(?:tcp|unix)\(",
+        "app:Zq7Xw9Lm@tcp(mysql:3306)/orders",
+    ),
+    look_of(
+        "password",
+        "-u",
+        r"(?<![\w-])(?:-u|--user)[ =]\\{0,7}[\"']?[^\s:\"'/]{1,64}:(?P<secret>[^\s\"'\\]{3,256})",
+        "curl -u ann:Zq7Xw9Lm https://host",
+        r"-u(?:ser)?[ =][^\s:]{1,72}:",
+        holds=_is_no_number,
+    ),
+    look_of(
+        "password",
+        "mysql|mariadb",
+        r"(?:mysql|mariadb)[\w-]{0,12}(?=[ +])[^\n\"]{0,200}?[ +]-p(?P<secret>[^\s\"'\\]{4,128})",
+        "mysqldump -uroot -pZq7Xw9Lm orders",
+        r"(?:mysql|mariadb)[a-z_-]{0,12}[ +][^\n\"]{0,200}-p[^\s]",
+        holds=_is_no_number,
+    ),
+    look_of(
+        "password",
+        " -p| -a| -w",
+        r"(?:sshpass|login|redis-cli|ldap[a-z]{3,9}|smbclient|htpasswd)(?= )[^\n\"]{0,120}? -[paw] {1,2}\\{0,7}[\"']?"
+        r"(?P<secret>[^\s\"'\\]{4,128})",
+        "docker login -u ci -p Zq7Xw9Lm registry",
+        r"(?:sshpass|login|redis-cli|ldap[a-z]{3,9}|smbclient|htpasswd) [^\n\"]{0,120}-[paw] ",
+        holds=_is_no_number,
     ),
     look_of(
         "path",

@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 
 import re2
 
-from ingest.masking.beside import ASSIGNED, FORMS, Beside
+from ingest.masking.beside import ASSIGNED, Beside
 from ingest.masking.look import Look
 from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import MARK, Marks, mark_of_name
 from ingest.masking.names import KeyNames
 from ingest.masking.numbers import is_card
 from ingest.masking.own import Allowed, OwnPatterns
+from ingest.masking.percent import DEEPEST, meanings, through_percent
 from ingest.masking.policy import Policy
+from ingest.masking.randomness import has_random
+from ingest.masking.spoken import FORMS
 from ingest.models import JsonObject
 
 MAX_DEPTH = 40
@@ -48,22 +51,23 @@ class Masker:
         self._marks = Marks(secret_key)
         self._stays = Allowed(policy)
         self._own = OwnPatterns(policy.patterns, self._marks, self._stays) if policy.patterns else None
-        self.rules = self._rules(policy)
+        self._early, self._late = self._rules(policy)
+        self.rules = (*self._early, *self._late)
         self._trigger = re2.compile(f"(?i){'|'.join(dict.fromkeys(rule.trigger for rule in self.rules))}".encode())
         self._shortest = 1 if policy.patterns or policy.also else 5
         self._innocent: set[str] = set()  # errors repeat files, functions and tags; a secret is never kept here
         self._key = lru_cache(maxsize=8192)(self._judge)
 
-    def _rules(self, policy: Policy) -> tuple[Rule, ...]:
+    def _rules(self, policy: Policy) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         beside = Beside(self.names, self._stays)
         named = self.names.trigger
         also = [look for kind in policy.also for look in ALSO[kind]]
-        return (
+        early = (
             *(self._rule(look) for look in LOOKS),
-            *(Rule(hints, partial(beside.form, expression), named) for hints, expression in FORMS),
+            *(Rule(form.hints, partial(beside.spoken, form), named) for form in FORMS),
             Rule(ASSIGNED, beside.assigned, named),
-            *(self._rule(look) for look in (*LATE_LOOKS, *also)),
         )
+        return early, tuple(self._rule(look) for look in (*LATE_LOOKS, *also))
 
     def _rule(self, look: Look) -> Rule:
         group = "secret" if "secret" in look.expression.groupindex else 0
@@ -80,16 +84,20 @@ class Masker:
 
     def needs_walk(self, document: bytes) -> bool:
         """Whether a JSON document may hold a secret. May answer True without need, never False."""
-        if self._trigger.search(document) is not None:
+        return self._may_hold(document) or (self._own is not None and self._own.may_be_in_document(document))
+
+    def _may_hold(self, encoded: bytes) -> bool:
+        search = self._trigger.search
+        if search(encoded) is not None:
             return True
-        return self._own is not None and self._own.may_be_in_document(document)
+        return any(search(meant) is not None for meant in meanings(encoded))
 
     def text(self, text: str) -> str:
         """`text` with every secret that is recognised replaced by a mark."""
         if len(text) < self._shortest or text in self._innocent:
             return text
         encoded = text.encode("utf-8", "replace")
-        if self._trigger.search(encoded) is None and (self._own is None or not self._own.may_be_in(encoded)):
+        if not self._may_hold(encoded) and (self._own is None or not self._own.may_be_in(encoded)):
             if len(text) <= _LONGEST_INNOCENT:
                 if len(self._innocent) >= _MOST_INNOCENT:
                     self._innocent.clear()
@@ -101,14 +109,13 @@ class Masker:
                 return text
         return text if self._own is None or self._own.hide(text) == text else "[masked:text]"
 
-    def _passed(self, text: str) -> str:
-        if self._own is not None:
+    def _passed(self, text: str, depth: int = 0) -> str:
+        if self._own is not None and depth == 0:
             text = self._own.hide(text)
-        lowered = text.lower()
-        for hints, hide, _trigger in self.rules:
-            if any(map(lowered.__contains__, hints)):
-                text = hide(text)
-        return text
+        text = _applied(self._early, text)
+        if depth < DEEPEST:  # before the rest, since a part of what is encoded may look like an address
+            text = through_percent(text, partial(self._passed, depth=depth + 1))
+        return _applied(self._late, text)
 
     def value(self, value: Any, depth: int = 0) -> Any:
         """A copy of a JSON value without secrets, NUL characters and lone surrogates; deeper than 40 levels is cut."""
@@ -124,20 +131,25 @@ class Masker:
         masked: dict[str, Any] = {}
         hidden, telling = self._header_of(value)
         for key, item in value.items():
-            name, is_secret = self._key(key) if len(key) <= 200 else self._judge(key)
+            name, told, is_secret, may_be = self._key(key) if len(key) <= 200 else self._judge(key)
             while name in masked:  # two names that look the same once they are masked
                 name = f"{name} {len(masked)}"
             if key in hidden:
                 masked[name] = self._hidden(telling, item)
+            elif may_be and isinstance(item, str) and has_random(item):
+                masked[name] = self._hidden(told, item)
             elif not is_secret or item is None or isinstance(item, bool):
                 flat = isinstance(item, list) and name.lower().endswith("headers")
                 masked[name] = self.value(self._hide_flat(item) if flat else item, depth + 1)
             else:
-                masked[name] = self._hidden(key, item)
+                masked[name] = self._hidden(told, item)
         return masked
 
-    def _judge(self, key: str) -> tuple[str, bool]:
-        return self.text(clean(key)), self.names.is_secret(key[-200:])
+    def _judge(self, key: str) -> tuple[str, str, bool, bool]:
+        """The name as it is kept, what of it may tell, whether it does, and whether it does of a random value."""
+        name = self.text(clean(key))
+        told = MARK.sub("", name)[-200:]
+        return name, told, self.names.is_secret(told), self.names.may_be_secret(told)
 
     def _hidden(self, name: str, item: Any) -> Any:
         """What stands in place of a value under a telling name."""
@@ -167,6 +179,14 @@ class Masker:
             if self.names.is_secret(name[-200:]):
                 items = [name, self._hidden(name, items[1]), *items[2:]]  # a header as a pair
         return [self.value(item, depth + 1) for item in items]
+
+
+def _applied(rules: tuple[Rule, ...], text: str) -> str:
+    lowered = text.lower()
+    for hints, hide, _trigger in rules:
+        if any(map(lowered.__contains__, hints)):
+            text = hide(text)
+    return text
 
 
 def _number(value: float) -> Any:

@@ -8,15 +8,19 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _ALL_WORDS = re.compile(rf"{_WORDS.pattern}|[^\W\d_A-Za-z]+")  # for names that somebody has configured
 _MOST_SCANNED = 200
 
-LONG_WORDS = "password passwd passphrase passcode secret authorization cookie credential token bearer sessid".split()
+LONG_WORDS = (
+    "password passwd passphrase passcode secret authorization cookie credential token bearer sessid passwort kennwort"
+    " contrasena senha wachtwoord motdepasse"
+).split()
 SHORT_WORDS = frozenset("pwd sid ssn cvv cvc pin otp jwt dsn".split())
 _SECRET_WORDS = SHORT_WORDS.union(LONG_WORDS)
 LAST_WORDS = frozenset(("auth", "session", "sig"))  # alone, or after other words: basic_auth, but no session_count
 _ENDINGS = (*LONG_WORDS, "apikey", "secretkey", "accesskey", "privatekey", "sessionid", "creditcard", "cardnumber")
 PAIRS = {  # a word, and those of which one must stand before it to make it telling
     "key": "api private access secret signing encryption auth account session ssh master license shared hmac service"
-    " storage deploy webhook ingest admin",
+    " storage deploy webhook ingest admin subscription role functions",
     "id": "session",
+    "code": "mfa otp pin totp sms auth verification security recovery",
     "number": "card",
     "account": "bank",
     "card": "credit debit",
@@ -26,6 +30,8 @@ PAIRS = {  # a word, and those of which one must stand before it to make it tell
     "signature": "amz",
 }
 _SECRET_PAIRS = frozenset((first, second) for second, firsts in PAIRS.items() for first in firsts.split())
+# Telling where the value is random: {"code": "4xQz…"}, but not {"code": "ECONNRESET"}.
+DOUBTFUL_WORDS = frozenset("signature hmac policy code state verifier challenge".split())
 # After a telling word these say that it is about a secret and none itself: token_count, password_reset_required.
 INNOCENT_AFTER = frozenset(
     "count used usage limit max min total remaining type length size index required policy expire expired expiry"
@@ -42,6 +48,8 @@ _TRIGGER = "|".join(
         *(rf"(?:{'|'.join(firsts.split())})s?[^A-Za-z0-9]*{second}" for second, firsts in PAIRS.items()),
         rf"{_BEFORE}(?:{'|'.join(sorted(SHORT_WORDS | LAST_WORDS | {'pass'}))})s?(?-i:[^a-z]|$)",
         rf"(?-i:(?:{'|'.join(_CAPITALISED)})s?(?:[^a-z]|$))",
+        "signature|hmac",
+        r"(?:policy|code|state|verifier|challenge)(?:[^A-Za-z0-9]|%[0-9a-f]{2}){1,12}[A-Za-z0-9+/=_-]{16}",
     )
 )
 
@@ -56,6 +64,7 @@ class KeyNames:
         self._longest = max(map(len, self._more), default=0) + 1
         self._allowed = frozenset(map(joined, allowed))
         self.is_secret = lru_cache(maxsize=8192)(self._is_secret)  # asked for each key of each event
+        self.may_be_secret = lru_cache(maxsize=8192)(_may_be_secret)
         self.trigger = "|".join((_TRIGGER, *map(_spelled, sorted(self._more))))
 
     def _is_secret(self, name: str) -> bool:
@@ -85,6 +94,12 @@ class KeyNames:
                 if run in self._more or run.removesuffix("s") in self._more:
                     return _is_about_a_secret([_singular(word) for word in words], begin, end + 1)
         return False
+
+
+def _may_be_secret(name: str) -> bool:
+    """Whether a value under this key is hidden if it is random."""
+    words = [word for word in _WORDS.findall(name[-_MOST_SCANNED:]) if word.isalpha()]
+    return bool(words) and words[-1].lower() in DOUBTFUL_WORDS
 
 
 def joined(name: str) -> str:

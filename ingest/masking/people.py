@@ -1,5 +1,7 @@
 """What tells of a person or a machine: addresses, numbers of accounts, cards and telephones."""
 
+from urllib.parse import unquote
+
 from ingest.masking import numbers
 from ingest.masking.look import BEFORE, END, START, Found, look_of
 
@@ -21,13 +23,13 @@ def _is_address(found: Found) -> bool:
 
 
 def _normal_email(address: str) -> str:
-    return address.replace("%40", "@").lower()
+    return unquote(address).lower()
 
 
 _EMAIL = look_of(
     "email",
     "@|%40",
-    r"(?<![\w.+-])(?!git@)[\w.+-]++(?:@|%40)(?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24}",
+    r"(?<![\w.+-])(?!git@)(?:[\w.+-]|%2[bB])++(?:@|%40)(?!\d(?:\.\d)?x\.)(?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24}",
     "ann@example.com",
     r"(?:[a-z0-9_.+-]|[^\x00-\x7f])(?:@|%40)(?:[a-z0-9_-]|[^\x00-\x7f])",
     normal=_normal_email,
@@ -57,7 +59,7 @@ _IBAN = look_of(
     holds=_is_iban,
     normal=numbers.normal_iban,
 )
-_CARD_START = rf"(?a){START}(?<!\d\.)(?=[2-6])"
+_CARD_START = rf"(?a){START}(?<!\d\.)(?<![0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-)(?=[2-6])"
 _CARD_END = rf"{END}(?!\.[0-9])"
 _CARD_TRIGGER = rf"{BEFORE}(?:[456][0-9]|3[04-9]|2[2-7])(?:[ -]?[0-9]){{11}}"
 _CARDS = tuple(

@@ -44,6 +44,24 @@ VENDOR_KEYS = (
         r"(?<![\w+/])[\w+/]{76}\+ASt[\w+/]{2,6}={0,2}(?![\w+/=])",
         f"{'a1B2' * 19}+AStXyZ==",
     ),
+    _key(
+        "api_key",
+        "dop_v1_|doo_v1_|shpat_|hvs.|pypi-|hf_|dckr_pat_|sb_secret_|sbp_|atatt3|lin_api_|glsa_|dapi|nrak-|pmak-",
+        r"(?:do[op]_v1_[0-9a-f]{40,}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{20,}|hvs\.[\w-]{24,}|pypi-[\w-]{40,}|hf_[A-Za-z]{30,}"
+        r"|dckr_pat_[\w-]{20,}|sb_secret_[\w-]{20,}|sbp_[0-9a-f]{30,}|ATATT3[\w=-]{50,}|lin_api_\w{30,}|glsa_\w{30,}"
+        r"|dapi[0-9a-f]{32}|NRAK-[A-Z0-9]{20,}|PMAK-[0-9a-f-]{40,})",
+        f"dop_v1_{'0a1b2c3d' * 8}",
+        r"do[op]_v1_|shp(?:at|ca|pa|ss)_|hvs\.[a-z0-9_-]{8}|pypi-[a-z0-9_-]{40}|hf_[a-z]{30}|dckr_pat_|sb_secret_|sbp_[0-9a-f]{8}"
+        r"|atatt3|lin_api_|glsa_|dapi[0-9a-f]{32}|nrak-[a-z0-9]{20}|pmak-",
+    ),
+    _key("api_key", "key-", rf"key-[0-9a-f]{{32}}{END}", f"key-{'0a1b2c3d' * 4}", "key-[0-9a-f]{32}"),
+    look_of(
+        "telegram_token",
+        ":aa",
+        r"(?<!\d)\d{8,10}:AA[\w-]{32,36}(?![\w-])",
+        f"bot123456789:AA{'a1B2' * 8}c",
+        "[0-9]{8}:aa[a-z0-9_-]{32}",
+    ),
     _key("api_key", "sk-", r"sk-[A-Za-z0-9_-]{20,}", "sk-a1B2a1B2a1B2a1B2a1B2", "sk-[a-z0-9_-]{20}"),
     _key(
         "api_key",

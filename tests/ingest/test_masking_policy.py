@@ -19,10 +19,11 @@ from ingest.doors.meshhook.runs import Exhausted, Run
 from ingest.exceptions import InvalidEvent
 from ingest.hall import hall_of
 from ingest.masking import Masker, mask_text, policy_of
-from ingest.masking.beside import EXAMPLES
+from ingest.masking.beside import ASSIGNED_EXAMPLES
 from ingest.masking.look import Look
 from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import MARK
+from ingest.masking.spoken import FORMS
 from ingest.settings import BadSettings, Settings, read_settings
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -43,9 +44,11 @@ def masked_event(raw: dict[str, Any], **options: Any) -> str:
     return f"{event.metadata.decode()} {event.title} {event.fingerprint}"
 
 
-@pytest.mark.parametrize("text", EXAMPLES)
+@pytest.mark.parametrize("text", [*ASSIGNED_EXAMPLES, *(form.example for form in FORMS)])
 def test_the_examples_of_the_docs_are_masked(text: str) -> None:
-    assert "Zq7Xw9Lm" not in mask_text(f"so: {text}")
+    masked = mask_text(f"so: {text}".replace("⏎", "\n"))
+    assert "Zq7Xw9Lm" not in masked
+    assert "8a7b1d3f" not in masked.lower()
 
 
 @pytest.mark.parametrize("look", [*LOOKS, *LATE_LOOKS], ids=lambda look: look.example[:20])

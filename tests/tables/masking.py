@@ -1,11 +1,12 @@
 """The tables of docs/masking.md."""
 
-from ingest.masking.beside import EXAMPLES
+from ingest.masking.beside import ASSIGNED_EXAMPLES
 from ingest.masking.look import Look
 from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import Marks
 from ingest.masking.masker import PHONE_NAMES
 from ingest.masking.names import INNOCENT_AFTER, INNOCENT_BEFORE, LAST_WORDS, LONG_WORDS, PAIRS, SHORT_WORDS
+from ingest.masking.spoken import FORMS
 from ingest.settings import Settings, environment_name
 from tests.tables.markdown import code, table
 
@@ -35,7 +36,8 @@ def kinds() -> list[str]:
 
 def beside() -> list[str]:
     """The forms in which a value stands beside a telling name."""
-    return table(["form"], [[f"`{example}`"] for example in EXAMPLES])
+    examples = (*ASSIGNED_EXAMPLES, *(form.example for form in FORMS))
+    return table(["form"], [[f"`{example}`"] for example in examples])
 
 
 def settings() -> list[str]:

@@ -1,0 +1,99 @@
+"""Secrets in running text, where a telling name stands beside or before them without a sign of assignment.
+
+Every expression is linear: bounded or possessive repeats, so a hostile text can't hang the writer.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ingest.masking.randomness import is_random, is_uuid
+
+_Q = r"\\{0,7}[\"']"
+_LINE = r"(?:\\{1,7}[rn]|\r|\n)"
+
+
+class Form(NamedTuple):
+    """A `value` beside a `name`, hidden where the name tells and the value `holds`. `hints`: one of them must occur in
+    the lower-case text. `example` shows it in the docs, with `Zq7Xw9Lm` or a longer word as the value."""
+
+    hints: tuple[str, ...]
+    expression: re.Pattern[str]
+    example: str
+    holds: Callable[[str], bool] | None = None
+
+
+def _is_key(value: str) -> bool:
+    return is_random(value) and not is_uuid(value)
+
+
+def _has_digit(value: str) -> bool:
+    return any(map(str.isdigit, value))
+
+
+def _form(hints: str, expression: str, example: str, holds: Callable[[str], bool] | None = None) -> Form:
+    return Form(tuple(hints.split("|")), re.compile(expression), example, holds)
+
+
+FORMS = (
+    _form("</", r"<(?P<name>[\w.:-]++)[^<>\n]{0,200}>(?P<value>[^<]{1,4096})", "<password>Zq7Xw9Lm</password>"),
+    _form(
+        "value=",
+        r"<[^<>]{0,200}?\b(?:name|key|id)=[\"'](?P<name>[\w.:\[\]-]{1,60})[\"'][^<>]{0,200}?\svalue=[\"']"
+        r"(?P<value>[^\"'<>]{1,4096})",
+        '<input name="password" value="Zq7Xw9Lm">',
+    ),
+    _form("--", r"(?<![\w-])(?P<name>--[\w.-]++)\s{1,3}[\"']?(?P<value>[^\s\"']{1,1024})", "--token Zq7Xw9Lm"),
+    _form(
+        "[|(",
+        rf"[\[(]\s?b?{_Q}(?P<name>[\w.-]{{1,60}}){_Q},\s?b?{_Q}(?P<value>[^\"'\\\r\n]{{1,2048}})(?={_Q}\s?[\])])",
+        '["x-api-key", "Zq7Xw9Lm"]',
+    ),
+    _form(  # in a row with others only as a header writes it, since fields are listed like that, too
+        ",",
+        rf"{_Q}(?P<name>(?:[\w.]{{1,30}}-[\w.-]{{1,30}}|[Aa]uthorization|[Cc]ookie)){_Q},\s?b?{_Q}"
+        rf"(?P<value>[^\"'\\\r\n]{{1,2048}})(?={_Q})",
+        "[ 'Host', 'api', 'X-Api-Key', 'Zq7Xw9Lm', 'Accept', '*/*' ]",
+    ),
+    _form(
+        " is | was ",
+        r"(?<![\w.-])(?P<name>[\w.-]++) (?:is|was) [\"']?(?P<value>(?=[^\s\"']{0,60}\d)[^\s\"']{6,1024})",
+        "password is Zq7Xw9Lm",
+    ),
+    _form(
+        " ",
+        rf"(?<![\w.-])(?P<name>[\w-]{{1,40}})(?: |: | {_Q}|: {_Q}| \()(?P<value>[\w+/=.~-]{{16,1024}}+)",
+        "webhook secret 9f2c4e8a7b1d3f5069ab does not match",
+        _is_key,
+    ),
+    _form(
+        " key| tokens| id| pass",
+        rf"(?<![\w.-])(?P<name>[\w-]{{1,40}} [\w-]{{1,40}})(?: |: | {_Q}|: {_Q}| \()(?P<value>[\w+/=.~-]{{16,1024}}+)",
+        "the API key 9f2c4e8a7b1d3f5069ab is not active",
+        _is_key,
+    ),
+    _form(
+        "pass|pwd",
+        rf"(?i)(?<![\w.-])(?P<name>pass(?:word|wort|wd|phrase)|pwd) {_Q}(?P<value>[^\s\"'\\]{{5,256}})(?={_Q})",
+        'wrong password "Zq7Xw9Lm" for user admin',
+        _has_digit,
+    ),
+    _form(
+        " / ",
+        r"(?<![\w.-])(?P<name>[\w.-]{1,40})(?:: ?|=| )[^\s/:=]{1,64} / (?P<value>[^\s/]{4,256})",
+        "credentials: ops / Zq7Xw9Lm",
+        _has_digit,
+    ),
+    _form(
+        "form-data",
+        rf"name={_Q}(?P<name>[\w.\[\]-]{{1,60}}){_Q}(?:{_LINE}{{1,2}}[\w-]{{1,40}}: [^\r\n\\]{{1,100}})?{_LINE}{{2,4}}"
+        r"(?P<value>[^\r\n\\]{1,4096})",
+        'Content-Disposition: form-data; name="password"⏎⏎Zq7Xw9Lm',
+    ),
+    _form(
+        "\n|\\n",
+        rf"(?<![\w.-])(?P<name>[\w-]{{1,40}}):?{_LINE}{{1,2}}(?P<value>[^\s\"'\\]{{6,256}})(?=\s|\\|[\"']|$)",
+        "password⏎Zq7Xw9Lm",
+        _has_digit,
+    ),
+)

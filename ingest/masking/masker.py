@@ -17,7 +17,7 @@ from ingest.masking.marks import MARK, Marks, mark_of_name
 from ingest.masking.names import KeyNames
 from ingest.masking.numbers import is_card
 from ingest.masking.own import Allowed, OwnPatterns
-from ingest.masking.percent import DEEPEST, meanings, through_percent
+from ingest.masking.percent import DEEPEST, may_be_encoded, meanings, through_percent
 from ingest.masking.policy import Policy
 from ingest.masking.randomness import has_random
 from ingest.masking.spoken import FORMS
@@ -66,8 +66,9 @@ class Masker:
             *(self._rule(look) for look in LOOKS),
             *(Rule(form.hints, partial(beside.spoken, form), named) for form in FORMS),
             Rule(ASSIGNED, beside.assigned, named),
+            self._rule(LATE_LOOKS[0]),
         )
-        return early, tuple(self._rule(look) for look in (*LATE_LOOKS, *also))
+        return early, tuple(self._rule(look) for look in (*LATE_LOOKS[1:], *also))
 
     def _rule(self, look: Look) -> Rule:
         group = "secret" if "secret" in look.expression.groupindex else 0
@@ -84,20 +85,25 @@ class Masker:
 
     def needs_walk(self, document: bytes) -> bool:
         """Whether a JSON document may hold a secret. May answer True without need, never False."""
-        return self._may_hold(document) or (self._own is not None and self._own.may_be_in_document(document))
-
-    def _may_hold(self, encoded: bytes) -> bool:
-        search = self._trigger.search
-        if search(encoded) is not None:
+        if self._trigger.search(document) is not None or (may_be_encoded(document) and self._may_mean(document)):
             return True
-        return any(search(meant) is not None for meant in meanings(encoded))
+        return self._own is not None and self._own.may_be_in_document(document)
+
+    def _may_mean(self, encoded: bytes) -> bool:
+        """Whether what is percent-encoded may hold a secret."""
+        return any(self._trigger.search(meant) is not None for meant in meanings(encoded))
+
+    def _is_suspect(self, encoded: bytes) -> bool:
+        """The same for a text."""
+        if self._trigger.search(encoded) is not None or (may_be_encoded(encoded) and self._may_mean(encoded)):
+            return True
+        return self._own is not None and self._own.may_be_in(encoded)
 
     def text(self, text: str) -> str:
         """`text` with every secret that is recognised replaced by a mark."""
         if len(text) < self._shortest or text in self._innocent:
             return text
-        encoded = text.encode("utf-8", "replace")
-        if not self._may_hold(encoded) and (self._own is None or not self._own.may_be_in(encoded)):
+        if not self._is_suspect(text.encode("utf-8", "replace")):
             if len(text) <= _LONGEST_INNOCENT:
                 if len(self._innocent) >= _MOST_INNOCENT:
                     self._innocent.clear()

@@ -42,6 +42,7 @@ INNOCENT_BEFORE = frozenset(("max", "min", "total", "num", "no"))
 
 _BEFORE = r"(?:^|[^A-Za-z]|\\[bfnrt]|\\u[0-9a-f]{4}|%[0-9a-f]{2})"  # in JSON a line's first letter follows an n
 _CAPITALISED = [f"{word[0].upper()}(?i:{word[1:]})" for word in sorted(SHORT_WORDS | LAST_WORDS)]  # userPin
+_NO_BREAK, _NO_DIGIT = r"[^\s\"'\\=,;:&]", r"[^0-9\s\"'\\=,;:&]"
 _TRIGGER = "|".join(
     (
         *LONG_WORDS,
@@ -49,7 +50,8 @@ _TRIGGER = "|".join(
         rf"{_BEFORE}(?:{'|'.join(sorted(SHORT_WORDS | LAST_WORDS | {'pass'}))})s?(?-i:[^a-z]|$)",
         rf"(?-i:(?:{'|'.join(_CAPITALISED)})s?(?:[^a-z]|$))",
         "signature|hmac",
-        r"(?:policy|code|state|verifier|challenge)(?:[^A-Za-z0-9]|%[0-9a-f]{2}){1,12}[A-Za-z0-9+/=_-]{16}",
+        r"(?:policy|code|state|verifier|challenge)(?:[^A-Za-z0-9]|%[0-9a-f]{2}){1,12}"
+        rf"(?:{_NO_DIGIT}{{0,8}}[0-9]{_NO_BREAK}{{7}}|{_NO_DIGIT}{{8,200}}[0-9])",  # 16 characters, one a digit
     )
 )
 

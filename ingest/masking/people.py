@@ -3,7 +3,7 @@
 from urllib.parse import unquote
 
 from ingest.masking import numbers
-from ingest.masking.look import BEFORE, END, START, Found, look_of
+from ingest.masking.look import BEFORE, END, START, Found, Look, look_of
 
 
 def _is_card(found: Found) -> bool:
@@ -26,14 +26,19 @@ def _normal_email(address: str) -> str:
     return unquote(address).lower()
 
 
-_EMAIL = look_of(
-    "email",
-    "@|%40",
-    r"(?<![\w.+-])(?!git@)(?:[\w.+-]|%2[bB])++(?:@|%40)(?!\d(?:\.\d)?x\.)(?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24}",
-    "ann@example.com",
-    r"(?:[a-z0-9_.+-]|[^\x00-\x7f])(?:@|%40)(?:[a-z0-9_-]|[^\x00-\x7f])",
-    normal=_normal_email,
-)
+def _email(at: str, example: str) -> Look:
+    return look_of(
+        "email",
+        at,
+        rf"(?<![\w.+-])(?!git@)(?:[\w.+-]|%2[bB])++{at}(?!\d(?:\.\d)?x\.)(?:[\w-]{{1,63}}\.){{1,10}}[^\W\d_]{{2,24}}",
+        example,
+        rf"(?:[a-z0-9_.+-]|[^\x00-\x7f]){at}(?:[a-z0-9_-]|[^\x00-\x7f])",
+        normal=_normal_email,
+    )
+
+
+EMAIL = _email("@", "ann@example.com")
+_ENCODED_EMAIL = _email("%40", "ann%40example.com")
 
 
 def _iban_expression() -> str:
@@ -71,7 +76,7 @@ _CARDS = tuple(
     )
 )
 
-PEOPLE = (_EMAIL, _IBAN, *_CARDS)
+PEOPLE = (_ENCODED_EMAIL, _IBAN, *_CARDS)
 
 _PHONE = look_of(
     "phone",

@@ -42,10 +42,15 @@ def _quoted(text: str, safe: str, token: str) -> str:
     return quoted.replace("%20", "+") if "+" in token else quoted
 
 
+def may_be_encoded(text: bytes) -> bool:
+    """Whether something in it may be percent-encoded, or a form's blanks."""
+    return b"%" in text or (b"+" in text and b"=" in text)
+
+
 def meanings(encoded: bytes) -> Iterator[bytes]:
     """What a document means with its percent-encoding undone once, twice …"""
     for _ in range(DEEPEST):
-        if b"%" not in encoded and not (b"+" in encoded and b"=" in encoded):
+        if not may_be_encoded(encoded):
             return
         meant = unquote_to_bytes(encoded.replace(b"+", b" "))
         yield meant

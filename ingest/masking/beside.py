@@ -37,6 +37,7 @@ _STANDS_FOR = re.compile(  # of a secret that another has taken out, or that is 
     r"|\$\{[A-Za-z_][\w.:-]{0,60}\}?|\{\{[^{}\n]{1,80}\}\}|%\([a-z_]{1,40}\)s|%[sd]"
 )
 _TYPED = re.compile(r"string\(\d{1,9}\) |\[\]\w{1,20}(?=\{)")  # as PHP and Go write what a value is
+_PROBE = 300
 _BLANK = re.compile(r":\s+\Z")
 _FILE = re.compile(r"\.(?:java|kt|scala|py|rb|php|go|rs|[cm]?[jt]sx?|vue|swift|cs|cpp|c|h|exs?|sql)\Z")
 ASSIGNED = ("=", ":", "->", "%3", "＝", "：")  # one of them stands in every assignment
@@ -93,7 +94,9 @@ class Beside:
             position = match.end()
             name = match["name"][-200:]
             is_secret = self._names.is_secret(name)
-            if not (is_secret or self._names.may_be_secret(name)) or _is_place(text, match):
+            if not is_secret and not (self._names.may_be_secret(name) and _begins_random(text, position)):
+                continue
+            if _is_place(text, match):
                 continue
             begin, end = _extent(text, match)
             value = text[begin:end]
@@ -106,6 +109,11 @@ class Beside:
                 parts += (text[done:begin], mark_of_name(match["name"]))
                 done = position = end
         return "".join((*parts, text[done:])) if parts else text
+
+
+def _begins_random(text: str, position: int) -> bool:
+    """Whether it is worth to look for the end of a value that counts only if it is random."""
+    return has_random(text[position : position + _PROBE])
 
 
 def _is_place(text: str, match: re.Match[str]) -> bool:

@@ -122,20 +122,28 @@ def through_the_client(installation: Running) -> str:
 
 
 def through_meshhook(installation: Running, plants: Sequence[Planted]) -> int:
-    """Each planted text as the error of a step and of a dead job; answers how many."""
-    texts = [plant.text for plant in plants if plant.text is not None]
+    """Each planted text as the error of a step and as that of a dead job, some as the name of a step; answers how many
+    errors that makes, without those of the runs."""
+    told = [plant for plant in plants if plant.text is not None and "\0" not in plant.text]
     url = installation.info["database_url"]
     with psycopg.connect(url, autocommit=True, options="-c search_path=meshhook_errors,public") as connection:
         create_tables(connection)
         connect_meshhook(connection)
         worker = Worker(connection)
-        for some in _batches(texts):
+        for some in _batches(told):
             run = worker.run()
             worker.created(run)
-            for number, text in enumerate(some):
-                worker.fail(run, 5, text.replace("\0", ""), node={"id": f"step {number}", "type": "http_call"})
+            for number, plant in enumerate(some):
+                name = f"tell {plant.text}"[:100] if plant.kind == "email" else f"step {number}"
+                worker.fail(run, 5, str(plant.text), node={"id": name, "type": "http_call"})
             worker.status(run, "failed")
-    return len(texts)
+        connection.cursor().executemany(
+            """insert into public.job_tracking
+                (msg_id, queue_name, attempt, moved_to_dlq_at, error_message, error_stack)
+            values (1, 'workflow_jobs', 5, now(), %s, %s)""",
+            [(plant.text, f"Error: {plant.text}\n    at pay (/app/pay.js:3:4)") for plant in told],
+        )
+    return 2 * len(told)
 
 
 def sentry_event(event: Event, door: str) -> Event:

@@ -122,8 +122,8 @@ def through_the_client(installation: Running) -> str:
 
 
 def through_meshhook(installation: Running, plants: Sequence[Planted]) -> int:
-    """Each planted text as the error of a step and as that of a dead job, some as the name of a step; answers how many
-    errors that makes, without those of the runs."""
+    """Each planted text as the error of a step and as that of a dead job, those with an address in the name of the step
+    too; answers how many errors that makes, without those of the runs."""
     told = [plant for plant in plants if plant.text is not None and "\0" not in plant.text]
     url = installation.info["database_url"]
     with psycopg.connect(url, autocommit=True, options="-c search_path=meshhook_errors,public") as connection:
@@ -133,7 +133,7 @@ def through_meshhook(installation: Running, plants: Sequence[Planted]) -> int:
         for some in _batches(told):
             run = worker.run()
             worker.created(run)
-            for number, plant in enumerate(some):
+            for number, plant in enumerate(sorted(some, key=lambda plant: plant.kind == "email")):
                 name = f"tell {plant.text}"[:100] if plant.kind == "email" else f"step {number}"
                 worker.fail(run, 5, str(plant.text), node={"id": name, "type": "http_call"})
             worker.status(run, "failed")

@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -99,18 +99,15 @@ class Entrance:
 
 
 def through_the_api(entrance: Entrance, plants: Sequence[Planted]) -> None:
-    """All of the corpus through each door of the API."""
-    doors: dict[str, Callable[[str, Sequence[Planted]], None]] = {
-        "object": entrance.send_each,
-        "array": entrance.send_arrays,
-        "lines": entrance.send_lines,
-        "envelope": entrance.send_envelopes,
-        "store": entrance.send_stores,
-        "OTLP protobuf": entrance.send_logs,
-        "OTLP JSON": entrance.send_json_logs,
-    }
-    for door, send in doors.items():
-        send(door, plants)
+    """All of the corpus through each protocol; of the two doors that take one event at a time a third of it, because
+    what they take is read as it is read in an array or an envelope."""
+    entrance.send_each("object", plants[::3])
+    entrance.send_arrays("array", plants)
+    entrance.send_lines("lines", plants)
+    entrance.send_envelopes("envelope", plants)
+    entrance.send_stores("store", plants[::3])
+    entrance.send_logs("OTLP protobuf", plants)
+    entrance.send_json_logs("OTLP JSON", plants)
 
 
 def through_the_client(installation: Running) -> str:

@@ -53,7 +53,7 @@ def test_no_planted_secret_is_anywhere_after_it_came_through_every_door(
     plants = planted()
     leaks = Leaks(plants)
     settings = {
-        "MESHHOOK_ERRORS_MIRROR_MAX_LAG": "1",
+        "MESHHOOK_ERRORS_MIRROR_MAX_LAG": "3",
         "MESHHOOK_ERRORS_DETAILS_PER_MINUTE": "1000000",  # each of them is looked at
         "MESHHOOK_ERRORS_LOG_LEVEL": "debug",
         "MESHHOOK_ERRORS_SMTP_HOST": "127.0.0.1",
@@ -89,9 +89,8 @@ def send_everything(installation: Running, plants: list[Planted], leaks: Leaks) 
         leaks.look("the spool", spooled(installation))
     until(lambda: not spooled(installation) and installation.request("GET", "/api/channels"), 40)
     texts = sum(plant.text is not None for plant in plants)
-    refused = len(plants) - entrance.accepted["object"]
-    expected = entrance.accepted | {"client exception": texts, "client log": texts, "MeshHook": failures}
-    assert_all_arrived(installation, expected | {"client message": len(plants) - refused})
+        expected = entrance.accepted | {"client exception": texts, "client log": texts, "MeshHook": failures}
+    assert_all_arrived(installation, expected | {"client message": entrance.accepted["array"]})
     leaks.look("an answer to a sender", "\n".join(entrance.answers))
 
 
@@ -227,6 +226,6 @@ def look_at_the_lake(installation: Running, leaks: Leaks, errors: int) -> None:
         40,
     )
     for path in Path(installation.info["lake_url"]).rglob("*.parquet"):
-        rows = duckdb.sql(f"select t::text from read_parquet('{path}') t").fetchall()
-        leaks.look("the lake", "\n".join(row[0] for row in rows))
         leaks.look("the lake's footers", path.read_bytes()[-20_000:].decode("latin-1"))
+    rows = duckdb.sql(f"select t::text from read_parquet('{files}', union_by_name = true) t").fetchall()
+    leaks.look("the lake", "\n".join(row[0] for row in rows))

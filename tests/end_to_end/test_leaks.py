@@ -89,7 +89,7 @@ def send_everything(installation: Running, plants: list[Planted], leaks: Leaks) 
         leaks.look("the spool", spooled(installation))
     until(lambda: not spooled(installation) and installation.request("GET", "/api/channels"), 40)
     texts = sum(plant.text is not None for plant in plants)
-        expected = entrance.accepted | {"client exception": texts, "client log": texts, "MeshHook": failures}
+    expected = entrance.accepted | {"client exception": texts, "client log": texts, "MeshHook": failures}
     assert_all_arrived(installation, expected | {"client message": entrance.accepted["array"]})
     leaks.look("an answer to a sender", "\n".join(entrance.answers))
 

@@ -13,13 +13,13 @@ from ingest.masking.spoken import Form
 
 _ASSIGNMENT = re.compile(
     r"""(?:(?<![\w.$-])(?!(?<=\\)[nrt]|(?<=%)[0-9A-Fa-f]{2})|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))(?<!\[masked:)(?P<name>[\w.$-]++)"""
-    r"""(?P<between>(?:\\{0,15}["'`”]|%22|%27)?(?:\]|%5[Dd])?\s{0,3}(?:=>|(?<=\s)->(?=\s)|:=|={1,3}|:|%3[AaDd]|＝|：)\s{0,3})"""
+    r"""(?P<between>(?:\\{0,15}["'`”]|%22|%27)?(?:\]|%5[Dd])?\s{0,3}(?:=>|(?<=\s)->(?=\s)|:=|={1,3}|:(?!:)|%3[AaDd]|＝|：)\s{0,3})"""
 )
 _OPENING = re.compile(r"[bBuUrRfF]?(\\{0,15})([\"'`“])")
 _ENCLOSING = re.compile(r"(\\{0,15})([\"'`])\Z")
 _BARE = re.compile(
     rf"""(?:{MARK.pattern}|[^\s"'`&<>,;)}}\]\\]|[,;](?=[^\s"'`\\&<>,;)}}\]])(?![\w.\[\]-]{{1,40}}[=:])"""
-    r"""|[)}\]](?=[^\s"'`&<>,;.:)}\]\\])|\\++(?!["'`]))++"""
+    r"""|[)}\]](?=[^\s"'`&<>,;.:)}\]\\])|\\++(?!["'`]|[nr][\w.-]{1,60}\s{0,3}[=:]))++"""
 )
 _CODE = re.compile(r"[A-Za-z_][\w.]{0,80}[(\[]")
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|ApiKey|Key)[ \t]{1,4}\S+", re.IGNORECASE)
@@ -30,13 +30,19 @@ _PROSE = _NOTHING | frozenset(
     does doesn't failed disabled enabled unknown unset empty or and for the a an of authentication authorization header
     closed opened given rejected revoked unsupported mismatch incorrect wrong denied unauthorized forbidden field
     string str number int integer bool boolean object any bytes optional this value unexpected expected needs got takes
-    verification""".split()
+    verification include same-origin omit""".split()
 )
 _STANDS_FOR = re.compile(  # of a secret that another has taken out, or that is still to come
     r"[*•●]{2,64}|[\[<({]{1,2}(?i:redacted|filtered|hidden|removed|scrubbed|masked|secret|sanitized)[\])>}]{1,2}"
     r"|\$\{[A-Za-z_][\w.:-]{0,60}\}?|\{\{[^{}\n]{1,80}\}\}|%\([a-z_]{1,40}\)s|%[sd]"
 )
 _TYPED = re.compile(r"string\(\d{1,9}\) |\[\]\w{1,20}(?=\{)")  # as PHP and Go write what a value is
+_EXPRESSION = re.compile(
+    r"(?:self|this|cls|process\.env|os\.environ|os\.getenv|request|req|res|config|settings|env|args|options|ctx|params|props)"
+    r"(?:\.[A-Za-z_]|\[)|await [A-Za-z_]"
+)
+_SAME_SITE = re.compile(r"SameSite=(?:None|Lax|Strict)\b[^;\n]*(?:\n|\Z)")
+_ARN = re.compile(r"arn:[\w:-]{1,100}:\Z")
 _PROBE = 300
 _BLANK = re.compile(r":\s+\Z")
 _FILE = re.compile(r"\.(?:java|kt|scala|py|rb|php|go|rs|[cm]?[jt]sx?|vue|swift|cs|cpp|c|h|exs?|sql)\Z")
@@ -69,17 +75,21 @@ class Beside:
 
     def spoken(self, form: Form, text: str) -> str:
         """`text` without the values that `form` finds."""
+        parts: list[str] = []
+        done = position = 0
+        while match := form.expression.search(text, position):
+            begin, end = match.span("value")
+            if self._is_said(form, match["name"], match["value"].strip()):
+                parts += (text[done:begin], mark_of_name(match["name"]))
+                done = position = end
+            else:
+                position = begin  # what looked like a value may be a name
+        return "".join((*parts, text[done:])) if parts else text
 
-        def replacement(match: re.Match[str]) -> str:
-            value = match["value"].strip()
-            if not self._names.is_secret(match["name"][-200:]) or value.lower() in _PROSE or not self._is_value(value):
-                return match[0]
-            if form.holds is not None and not form.holds(value):
-                return match[0]
-            begin, end = (position - match.start() for position in match.span("value"))
-            return f"{match[0][:begin]}{mark_of_name(match['name'])}{match[0][end:]}"
-
-        return form.expression.sub(replacement, text)
+    def _is_said(self, form: Form, name: str, value: str) -> bool:
+        if not self._names.is_secret(name[-200:]) or value.lower() in _PROSE or not self._is_value(value):
+            return False
+        return form.holds is None or form.holds(value)
 
     def _is_value(self, value: str) -> bool:
         """Whether there is something to hide."""
@@ -111,13 +121,25 @@ class Beside:
         return "".join((*parts, text[done:])) if parts else text
 
 
+def _is_code(text: str, match: re.Match[str]) -> bool:
+    """Whether what follows says where the secret comes from: token = request.headers["x"], self.token = token."""
+    start = match.end()
+    if _EXPRESSION.match(text, start) or _SAME_SITE.match(text, start):
+        return True
+    last = match["name"].rpartition(".")[2]
+    is_itself = match["between"] == " = " and text.startswith(last, start)
+    return is_itself and not text[start + len(last) : start + len(last) + 1].isalnum()
+
+
 def _begins_random(text: str, position: int) -> bool:
     """Whether it is worth to look for the end of a value that counts only if it is random."""
     return has_random(text[position : position + _PROBE])
 
 
 def _is_place(text: str, match: re.Match[str]) -> bool:
-    """Whether it is a line of a file: TokenService.java:118."""
+    """Whether it is a line of a file, TokenService.java:118, or the address of a secret, arn:aws:…:secret:name."""
+    if _ARN.search(text, max(0, match.start() - 110), match.start()):
+        return True
     return (
         match["between"] == ":" and text[match.end() : match.end() + 1].isdigit() and bool(_FILE.search(match["name"]))
     )
@@ -135,6 +157,10 @@ def _extent(text: str, match: re.Match[str]) -> tuple[int, int]:
         return start, _bare_end(text, _closing_bracket(text, start))
     bare = _BARE.match(text, start)
     word = bare[0].rstrip(".!?:").lower() if bare else ""
+    if word.isdigit() and len(word) < 3:
+        return start, start  # «secrets: 0» counts them
+    if _is_code(text, match):
+        return start, start
     if word in _NOTHING or (word in _PROSE and ":" in match["between"]):
         return start, start
     if "->" in match["between"] and word.isalpha():

@@ -97,6 +97,19 @@ CREDENTIALS = (
         holds=_is_no_number,
     ),
     look_of(
+        "password",
+        " -u",
+        r"(?:smb|rpc)client\b[^\n\"]{0,120}? -U \\{0,7}[\"']?[^\s%]{1,64}%(?P<secret>[^\s\"'\\]{3,128})",
+        "smbclient //files/share -U ann%Zq7Xw9Lm",
+        r"(?:smb|rpc)client[^\n\"]{0,130}-u ",
+    ),
+    look_of(
+        "password",
+        "identified ",
+        r"(?i)identified (?:with \S{1,60} )?(?:by|as) \\{0,7}[\"'](?P<secret>[^\"'\\]{1,256})",
+        "create user ann identified by 'Zq7Xw9Lm'",
+    ),
+    look_of(
         "path",
         "hooks.slack",
         r"hooks\.slack\.com/services/(?P<secret>[\w/]{8,})",

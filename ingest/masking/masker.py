@@ -110,17 +110,18 @@ class Masker:
                 self._innocent.add(text)
             return text
         for _ in range(_MOST_PASSES):  # what is hidden can lay another secret bare; nearly always the first is enough
-            before, text = text, self._passed(text)
+            before, text = text, self.once(text)
             if text == before:
                 return text
         return text if self._own is None or self._own.hide(text) == text else "[masked:text]"
 
-    def _passed(self, text: str, depth: int = 0) -> str:
+    def once(self, text: str, depth: int = 0) -> str:
+        """One pass of all rules, without the first look. `depth`: how often percent-encoding was undone."""
         if self._own is not None and depth == 0:
             text = self._own.hide(text)
         text = _applied(self._early, text)
         if depth < DEEPEST:  # before the rest, since a part of what is encoded may look like an address
-            text = through_percent(text, partial(self._passed, depth=depth + 1))
+            text = through_percent(text, partial(self.once, depth=depth + 1))
         return _applied(self._late, text)
 
     def value(self, value: Any, depth: int = 0) -> Any:

@@ -25,7 +25,7 @@ PAIRS = {  # a word, and those of which one must stand before it to make it tell
     "account": "bank",
     "card": "credit debit",
     "string": "connection",
-    "pass": "db database user smtp mail redis mysql ftp proxy",
+    "pass": "db database user smtp mail redis mysql ftp proxy become sudo sftp ssh ldap root admin bind keystore login",
     "tokens": "access refresh auth api id bearer session",
     "signature": "amz",
 }

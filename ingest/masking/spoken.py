@@ -31,6 +31,11 @@ def _has_digit(value: str) -> bool:
     return any(map(str.isdigit, value))
 
 
+def _has_quote(value: str) -> bool:
+    """($1, $2) holds none."""
+    return "'" in value
+
+
 def _form(hints: str, expression: str, example: str, holds: Callable[[str], bool] | None = None) -> Form:
     return Form(tuple(hints.split("|")), re.compile(expression), example, holds)
 
@@ -39,8 +44,8 @@ FORMS = (
     _form("</", r"<(?P<name>[\w.:-]++)[^<>\n]{0,200}>(?P<value>[^<]{1,4096})", "<password>Zq7Xw9Lm</password>"),
     _form(
         "value=",
-        r"<[^<>]{0,200}?\b(?:name|key|id)=[\"'](?P<name>[\w.:\[\]-]{1,60})[\"'][^<>]{0,200}?\svalue=[\"']"
-        r"(?P<value>[^\"'<>]{1,4096})",
+        rf"<[^<>]{{0,200}}?\b(?:name|key|id)={_Q}(?P<name>[\w.:\[\]-]{{1,60}}){_Q}[^<>]{{0,200}}?\svalue={_Q}"
+        r"(?P<value>[^\"'<>\\]{1,4096})",
         '<input name="password" value="Zq7Xw9Lm">',
     ),
     _form("--", r"(?<![\w-])(?P<name>--[\w.-]++)\s{1,3}[\"']?(?P<value>[^\s\"']{1,1024})", "--token Zq7Xw9Lm"),
@@ -83,6 +88,30 @@ FORMS = (
         r"(?<![\w.-])(?P<name>[\w.-]{1,40})(?:: ?|=| )[^\s/:=]{1,64} / (?P<value>[^\s/]{4,256})",
         "credentials: ops / Zq7Xw9Lm",
         _has_digit,
+    ),
+    _form(
+        " for | of ",
+        r"(?<![\w.-])(?P<name>[\w-]{1,40}) (?:for|of) [^\s\"']{1,64} (?:is|was) [\"']?(?P<value>[^\s\"'\\]{6,256})",
+        "the password for ann is Zq7Xw9Lm9",
+        _has_digit,
+    ),
+    _form(
+        " code |otp |pin ",
+        r"(?<![\w.-])(?P<name>(?:[\w-]{1,40} code|otp|pin)) (?P<value>[0-9]{4,10})(?![\w.])",
+        "recovery code 27587042",
+    ),
+    _form(
+        " too | is wrong| is incorrect",
+        rf"(?<![\w.-])(?P<name>[\w-]{{1,40}}) {_Q}(?P<value>[^\s\"'\\]{{4,256}}){_Q}"
+        r" is (?:too (?:short|long|weak)|wrong|incorrect)",
+        "secret 'nickel-Zq7Xw9Lm' is too short",
+    ),
+    _form(
+        "values",
+        r"(?i)\([^()]{0,200}?(?P<name>\w{0,30}(?:passw|pwd|secret|token|api_?key|private_?key|credential)\w{0,30})[^()]{0,200}\)"
+        r"\s{1,3}values\s{0,3}\((?P<value>[^()\n]{1,2000})\)",
+        "insert into users (name, password) values ('ann', 'Zq7Xw9Lm')",
+        _has_quote,
     ),
     _form(
         "form-data",

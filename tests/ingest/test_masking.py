@@ -233,6 +233,7 @@ WORDS = """password pin userPin connect.sid x-api-key token Tokens secret Cookie
     dbPass key is was -- < </ > = : & @ %40 %5B %22 :// http a Zq7 hunter2 4242424242424242 4242-4242
     378282246310005 1 null missing Bearer Basic abcdef123456 eyJhbGciOi . eyJzdWIi -----BEGIN
     [masked:email] [masked:password] bob example com ü я “ ” ＝ AKIAIOSFODNN7EXAMPLE xoxb- 12345678 sk- sk_live_ - _ $
+    %3D %253A %2525 %26 + signature state code= pass / Zq7Xw9Lm3Qe5Rt8U DE89370400440532013000 values identified by
     Set max count url \" ' ` \\ \\n [ ] { } ( ) , ; /x"""
 SPACES = (" ", "\n", "\t", "\r", "\x1f")
 PIECES = st.sampled_from([*WORDS.split(), *SPACES, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"])
@@ -251,11 +252,7 @@ def test_masking_what_looks_like_secrets_twice_changes_nothing_more(text: str) -
 @example("line\npin=4711")
 @example("%5Bauth=b9")
 def test_the_first_look_never_misses_what_a_rule_would_hide(text: str) -> None:
-    hidden = text
-    for rule in USUAL.rules:
-        if any(hint in text.lower() for hint in rule.hints):
-            hidden = rule.hide(hidden)
-    assert hidden == text or (needs_walk(to_json({"a": text})) and needs_walk(text.encode()))
+    assert USUAL.once(text) == text or (needs_walk(to_json({"a": text})) and needs_walk(text.encode()))
     assert not is_secret_key(text) or not text.isprintable() or needs_walk(to_json({text: "x"}))
 
 
@@ -286,6 +283,9 @@ HOSTILE = [
     "eyJ", "-eyJ", "_eyJaaaaaaaa", "sk-", "SG.aaaaaaaaaaaaaaaaaa.", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "<a",
     "<password>", "--password ", "['a','", "[('token',", "token is 1", "%5B", "%aa", "\\n", "\\\\\"", "password=",
     "password: ", "password:'", "password=\\", "password=[", "password={", "cookie: ", 'Authorization: "', "4242-",
+    "%2525", "a=%61", "a=+", "-u a:", "mysql -p", "sshpass -p", "a:b@tcp(", "DE89 3704 ", "<a name=\"p\" value=", "'a-b','",
+    "token a1", "token aaaaaaaaaaaaaaaa1", "credentials: a / ", "password\n", "signature=", "state: ", "code=aaaaaaaa1aaaaaaa&",
+    " -> ", "(a,token) values (", "password: a&b ", "[]a{",
     "password=a,", "password=a)", "[masked:a]", "token=[masked:token]", "token = f(", "x.", "é@",
 ]  # fmt: skip
 

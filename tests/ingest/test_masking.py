@@ -283,9 +283,9 @@ HOSTILE = [
     "eyJ", "-eyJ", "_eyJaaaaaaaa", "sk-", "SG.aaaaaaaaaaaaaaaaaa.", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "<a",
     "<password>", "--password ", "['a','", "[('token',", "token is 1", "%5B", "%aa", "\\n", "\\\\\"", "password=",
     "password: ", "password:'", "password=\\", "password=[", "password={", "cookie: ", 'Authorization: "', "4242-",
-    "%2525", "a=%61", "a=+", "-u a:", "mysql -p", "sshpass -p", "a:b@tcp(", "DE89 3704 ", "<a name=\"p\" value=", "'a-b','",
-    "token a1", "token aaaaaaaaaaaaaaaa1", "credentials: a / ", "password\n", "signature=", "state: ", "code=aaaaaaaa1aaaaaaa&",
-    " -> ", "(a,token) values (", "password: a&b ", "[]a{",
+    "%2525", "a=%61", "a=+", "-u a:", "mysql -p", "sshpass -p", "DE89 3704 ", '<a name="p" value=', "'a-b','", "[]a{",
+    "token a1", "token aaaaaaaaaaaaaaaa1", "credentials: a / ", "password\n", "signature=", "state: ", "password: a&b ",
+    "code=aaaaaaaa1aaaaaaa&", " -> ", "(a,token) values (",
     "password=a,", "password=a)", "[masked:a]", "token=[masked:token]", "token = f(", "x.", "é@",
 ]  # fmt: skip
 

@@ -271,9 +271,11 @@ def test_everything_in_the_hall_goes_by_the_policy() -> None:
 
 def test_the_states_of_runs_are_kept_by_the_policy(connection: Connection) -> None:
     run = Run(uuid4(), NOW, NOW)
-    run.exhausted = Exhausted(1, NOW, "node", error="for K-123456 and ann@example.com")
+    run.last_node = "node of K-123456"
+    run.exhausted = Exhausted(1, NOW, "node of K-123456", error="for K-123456 and ann@example.com")
     save_runs(connection, [run], MASKER)
-    (kept,) = connection.execute("select exhausted from meshhook_errors.meshhook_runs").fetchone() or ("",)
+    kept = connection.execute("select last_node, exhausted from meshhook_errors.meshhook_runs").fetchone()
+    assert "[masked:customer:" in str(kept)
     assert "K-123456" not in str(kept)
     assert "ann@" not in str(kept)
 

@@ -71,8 +71,8 @@ def save_runs(connection: Connection, runs: Iterable[Run], masker: Masker) -> No
 
 
 def _kept(exhausted: Exhausted, masker: Masker) -> Exhausted:
-    error = exhausted.error
-    return exhausted if error is None else replace(exhausted, error=masker.text(error)[:_MOST_MESSAGE])
+    error = exhausted.error and masker.text(exhausted.error)[:_MOST_MESSAGE]
+    return replace(exhausted, node=exhausted.node and masker.text(exhausted.node), error=error)
 
 
 def _as_json(run: Run, masker: Masker) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _as_json(run: Run, masker: Masker) -> dict[str, Any]:
         "started_at": run.started_at.isoformat(),
         "last_event_id": run.last_event_id,
         "last_event_at": run.last_event_at.isoformat(),
-        "last_node": run.last_node,
+        "last_node": run.last_node and masker.text(run.last_node),
         "steps": run.steps,
         "exhausted": run.exhausted and _kept(run.exhausted, masker).as_json(),
         "outcome": run.outcome,

@@ -78,4 +78,13 @@ VENDOR_KEYS = (
         "mh_ingest_abcdefghijklmnopqrst",
         "mh_(?:ingest|read|admin)_",
     ),
+    look_of(  # half of one, where a limit has cut the text
+        "cut_key",
+        "gh|glpat-|akia|asia|aiza|sk-",
+        rf"{START}(?:gh[opsur]_\w{{3,19}}|github_pat_\w{{1,19}}|glpat-[\w-]{{2,15}}|A[KS]IA[0-9A-Z]{{4,15}}|AIza[\w-]{{3,29}}"
+        r"|sk-(?:proj|ant|svcacct|admin)-[\w-]{0,15})(?=[\"' ]{0,2}(?:…|\.{3}|\[cut)|\Z)",
+        "ghp_a1B2c3…",
+        r"(?:gh[opsur]_|github_pat_|glpat-|a[ks]ia|aiza|sk-[a-z]{3,7}-)[a-z0-9_-]{0,30}"
+        r"[\"' ]{0,2}(?:…|\.{3}|\[cut|\\|\"|$)",
+    ),
 )

@@ -175,7 +175,7 @@ def test_patterns_that_lay_each_other_bare_without_end_hide_the_whole() -> None:
 def test_a_wild_expression_and_a_wild_text_take_linear_time(expression: str) -> None:
     masker = Masker(policy_of(patterns=f"wild={expression}"))
     for piece in ("a", "ab", "a ", "ä"):
-        masker.text(piece * (300_000 // len(piece)))
+        masker.text(piece * (100_000 // len(piece)))
 
 
 # What stays

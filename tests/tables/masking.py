@@ -5,7 +5,15 @@ from ingest.masking.look import Look
 from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import Marks
 from ingest.masking.masker import PHONE_NAMES
-from ingest.masking.names import INNOCENT_AFTER, INNOCENT_BEFORE, LAST_WORDS, LONG_WORDS, PAIRS, SHORT_WORDS
+from ingest.masking.names import (
+    DOUBTFUL_WORDS,
+    INNOCENT_AFTER,
+    INNOCENT_BEFORE,
+    LAST_WORDS,
+    LONG_WORDS,
+    PAIRS,
+    SHORT_WORDS,
+)
 from ingest.masking.spoken import FORMS
 from ingest.settings import Settings, environment_name
 from tests.tables.markdown import code, table
@@ -21,6 +29,7 @@ def words() -> list[str]:
         ["as the last word", code(sorted(LAST_WORDS))],
         *([f"`{last}` after one of", code(firsts.split())] for last, firsts in PAIRS.items()),
         ["with `MESHHOOK_ERRORS_MASK_ALSO=phone`", code(PHONE_NAMES)],
+        ["as the last word, where the value is random", code(sorted(DOUBTFUL_WORDS))],
         ["not where one of these follows", code(sorted(INNOCENT_AFTER))],
         ["not where one of these goes before", code(sorted(INNOCENT_BEFORE))],
     ]

@@ -96,7 +96,7 @@ NESTING = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(spelled(), NESTING, st.sampled_from(["planted-42", 421337, ["planted-42"], {"value": "planted-42"}]))
 def test_a_value_under_any_spelling_of_a_configured_name_is_hidden_at_any_depth(
     name: str, nesting: str, planted: Any
@@ -147,7 +147,7 @@ WORDS = """K-123456 T20261124 "abc" [masked:email:1f3a9c04] [masked:customer:123
 TELLING = st.lists(st.sampled_from([*WORDS.split(), "order 1234", " ", "\n"]), max_size=8).map("".join)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.one_of(TEXTS, TELLING))
 @example('"\\"a"')
 @example("T20261124[masked:email:1f3a9c04]T20261124")

@@ -150,6 +150,7 @@ TELLING = st.lists(st.sampled_from([*WORDS.split(), "order 1234", " ", "\n"]), m
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(TEXTS, TELLING))
 @example('"\\"a"')
+@example("+491711234567" * 6)
 @example("T20261124[masked:email:1f3a9c04]T20261124")
 def test_masking_twice_changes_nothing_more_and_no_document_is_spared_wrongly(text: str) -> None:
     once = MASKER.text(text)

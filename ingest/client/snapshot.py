@@ -18,6 +18,7 @@ _MOST_CHARACTERS = 64_000  # of all context values together; the server keeps 25
 _DEEPEST = 6
 _VALUE_COST = 8
 _CUT = "…"
+_WORDS_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~+/=%@:"
 
 Step = tuple[CodeType, int, object]  # one call: its code, the line that it had reached, its module's name
 
@@ -56,11 +57,17 @@ def new_id(now: float) -> str:
     return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
 
 
+def _start_of(text: str, most: int) -> str:
+    """Without a word that is cut in two: the server knows a token as a secret, and not the half of one."""
+    start = text[:most]
+    return start.rstrip(_WORDS_LETTERS) if text[most] in _WORDS_LETTERS else start
+
+
 def text_of(value: object) -> str:
     """A value's text, taken at once because it may change later. One that can't be told is named by its type."""
     try:
         text = str(value)
-        return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + _CUT
+        return text if len(text) <= _LONGEST_TEXT else _start_of(text, _LONGEST_TEXT) + _CUT
     except Exception:
         return f"<{type(value).__name__} whose text can't be read>"
 
@@ -156,6 +163,6 @@ class _Copying:
             return _CUT
         text = text_of(value)
         if len(text) > self.left:
-            text = text[: self.left] + _CUT
+            text = _start_of(text, self.left) + _CUT
         self.left -= len(text)
         return text

@@ -5,6 +5,8 @@ from typing import Any
 
 from ingest.models import JsonObject
 
+_WORDS_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~+/=%@:"
+
 
 def text(value: Any) -> str | None:
     """A text that says something; numbers as text."""
@@ -15,6 +17,12 @@ def text(value: Any) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return None
+
+
+def start_of(text: str, most: int) -> str:
+    """At most `most` characters, without a word that is cut in two: masking knows a token, and not the half of one."""
+    start = text[:most]
+    return start.rstrip(_WORDS_LETTERS) if len(text) > most and text[most] in _WORDS_LETTERS else start
 
 
 def record(value: Any) -> JsonObject:

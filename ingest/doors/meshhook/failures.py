@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ingest.doors.meshhook.event_log import whole
 from ingest.doors.meshhook.runs import Event, Run
+from ingest.doors.shapes import start_of
 from ingest.models import MAX_TITLE, JsonObject
 
 _JS_ERROR = re.compile(r"\s*(?P<type>(?:[A-Za-z_$][\w$.]{0,80})?(?:Error|Exception))(?::\s*(?P<value>.*))?", re.DOTALL)
@@ -159,7 +160,7 @@ def _title(where: str, what: str, tries: str) -> str:
     line = next(iter(what.strip().splitlines()), "")
     room = MAX_TITLE - len(tries)
     text = f"{where[:80]}: {line}"
-    return (text if len(text) <= room else f"{text[: room - 1]}…") + tries
+    return (text if len(text) <= room else f"{start_of(text, room - 1)}…") + tries
 
 
 def _known(values: JsonObject) -> JsonObject:

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from ingest.doors.otlp.logs import ERROR, FATAL, LogRecord
 from ingest.doors.otlp.stacks import frame, split_name, stack_frames
-from ingest.doors.shapes import text
+from ingest.doors.shapes import start_of, text
 from ingest.models import SOURCES, JsonObject
 
 PROJECT = "meshhook.project_id"
@@ -87,7 +87,7 @@ def _source(value: Any) -> str:
 
 def _fact(value: Any) -> Any:
     if isinstance(value, str):
-        return int(value) if value.isdecimal() and len(value) < 9 else value[:_LONGEST_NAME]
+        return int(value) if value.isdecimal() and len(value) < 9 else start_of(value, _LONGEST_NAME)
     return value
 
 
@@ -151,7 +151,7 @@ def _shared(record: LogRecord, attributes: JsonObject, resource: JsonObject) -> 
     for ours, names in _OF_RESOURCE:
         common = text(_first(resource, *names))
         if value := text(_first(attributes, *names)) or common:
-            metadata[ours] = value[:_LONGEST_NAME]
+            metadata[ours] = start_of(value, _LONGEST_NAME)
     sdk = [text(resource.pop(f"telemetry.sdk.{part}", None)) for part in ("name", "version")]
     if sdk[0]:
         metadata["sdk"] = " ".join(filter(None, sdk))[:_LONGEST_NAME]
@@ -200,6 +200,6 @@ def _message(record: LogRecord, metadata: JsonObject) -> str | None:
 
 def _as_text(value: Any) -> str:
     try:
-        return to_json(value, inf_nan_mode="strings").decode()[:_LONGEST_MESSAGE]
+        return start_of(to_json(value, inf_nan_mode="strings").decode(), _LONGEST_MESSAGE)
     except ValueError:  # lone surrogates
-        return repr(value)[:_LONGEST_MESSAGE]
+        return start_of(repr(value), _LONGEST_MESSAGE)

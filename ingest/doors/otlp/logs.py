@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from ingest.doors.shapes import start_of
 from ingest.models import JsonObject
 
 ERROR, FATAL, LARGEST = 17, 21, 24
@@ -90,7 +91,7 @@ def _bounded(attributes: JsonObject) -> JsonObject:
     room = _MOST_SHARED
     kept: JsonObject = {}
     for name, value in sorted(attributes.items(), key=lambda entry: not entry[0].startswith(_FIRST_KEPT)):
-        shown = value[:_LONGEST_SHARED] if isinstance(value, str) else value
+        shown = start_of(value, _LONGEST_SHARED) if isinstance(value, str) else value
         room -= len(name) + len(shown if isinstance(shown, str) else repr(shown))
         if room < 0 or len(kept) == _MOST_SHARED_ATTRIBUTES:
             return kept | {"…": f"[cut {len(attributes) - len(kept)} entries]"}

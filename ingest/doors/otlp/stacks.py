@@ -5,6 +5,7 @@ Each line is looked at once, without searching back and forth, and only so many 
 
 import re
 
+from ingest.doors.shapes import start_of
 from ingest.models import JsonObject
 
 _MOST_TEXT = 200_000  # characters
@@ -85,7 +86,7 @@ def _python(lines: list[str]) -> list[JsonObject]:
             indent = len(line) - len(words)
         elif frames and indent and words.strip("^~ ") and len(line) - len(words) > indent:
             if not words.startswith("[Previous line"):
-                frames[-1]["context_line"] = words.strip()[:_LONGEST_CONTEXT]
+                frames[-1]["context_line"] = start_of(words.strip(), _LONGEST_CONTEXT)
             indent = 0
     return frames
 

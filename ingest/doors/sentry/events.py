@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from ingest.doors.sentry.stacks import causes, described, event_frames, exceptions_of, handled
-from ingest.doors.shapes import pairs, record, records, text
+from ingest.doors.shapes import pairs, record, records, start_of, text
 from ingest.exceptions import InvalidEvent
 from ingest.hall import moment_of
 from ingest.models import SOURCES, JsonObject
@@ -129,9 +129,9 @@ def _filled(template: str, params: Any) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return value[:_LONGEST_PARAMETER]
+        return start_of(value, _LONGEST_PARAMETER)
     try:
-        return to_json(value, inf_nan_mode="constants")[:_LONGEST_PARAMETER].decode(errors="replace")
+        return start_of(to_json(value, inf_nan_mode="constants").decode(), _LONGEST_PARAMETER)
     except ValueError:  # lone surrogates, nesting without end
         return "…"
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ingest.doors.shapes import record, records, text
+from ingest.doors.shapes import record, records, start_of, text
 from ingest.models import JsonObject
 
 _MOST_FRAMES = 100
@@ -101,7 +101,7 @@ def _frame(frame: JsonObject) -> JsonObject:
         ours["module"] = module
     context = get("context_line")
     if isinstance(context, str) and context:
-        ours["context_line"] = context[:_LONGEST_LINE]
+        ours["context_line"] = start_of(context, _LONGEST_LINE)
         if before := _lines(get("pre_context"), last=True):
             ours["pre_context"] = before
         if after := _lines(get("post_context"), last=False):
@@ -110,5 +110,7 @@ def _frame(frame: JsonObject) -> JsonObject:
 
 
 def _lines(value: Any, *, last: bool) -> list[str]:
-    lines = [line[:_LONGEST_LINE] for line in value if isinstance(line, str)] if isinstance(value, list) else []
+    lines = (
+        [start_of(line, _LONGEST_LINE) for line in value if isinstance(line, str)] if isinstance(value, list) else []
+    )
     return lines[-_MOST_LINES:] if last else lines[:_MOST_LINES]

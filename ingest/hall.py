@@ -6,6 +6,7 @@ event that isn't one is refused.
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from pydantic_core import to_json
 
 from ingest.classification import Classifier, facts_of
 from ingest.exceptions import InvalidEvent
-from ingest.fingerprint import fingerprint, own_fingerprint
+from ingest.fingerprint import Predecessors, fingerprint, own_fingerprint, previous, refers_to_default
 from ingest.limits import Toll
 from ingest.masking import CUT, MAX_DEPTH, USUAL, Masker, clean
 from ingest.models import MAX_EVENT_BYTES, MAX_TITLE, SEVERITIES, SOURCES, ErrorEvent, JsonObject
@@ -43,6 +44,7 @@ _SEVERITY_OF = {name: name for name in SEVERITIES} | {
 _OWN_FIELDS = frozenset(
     "error_id timestamp source error_type severity workflow_id project_id run_id title fingerprint metadata".split()
 )
+_OUR_ENTRIES = frozenset(("classified_by", "fingerprint_before"))
 # What they must be to be used; anything else is kept in the metadata.
 _TEXT_FIELDS: tuple[tuple[str, tuple[type, ...]], ...] = (("title", (str,)), ("fingerprint", (str, int, list)))
 _LONG_NUMBER = re2.compile(b"[0-9]{400}")  # readers refuse numbers of more than 4,300 digits
@@ -60,6 +62,7 @@ class Hall:
         self.classifier = classifier or Classifier()
         self.sampler = sampler or Sampler()
         self.masker = masker or USUAL
+        self.predecessors = Predecessors()
         self.counted: Counter[str] = Counter()  # errors of which only the count was kept, by the reason
 
     def normalise(self, raw: JsonObject, received_at: datetime, *, is_trusted: bool = True) -> ErrorEvent:
@@ -78,10 +81,8 @@ class Hall:
         facts = facts_of(source, metadata, self.classifier.tag_names)
         verdict = self.classifier.classify(facts, error_type, severity)
         title = _title(raw.get("title"), metadata, self.masker)
-        own = None
-        if raw.get("fingerprint"):
-            own = own_fingerprint(raw["fingerprint"], lambda: fingerprint(source, metadata, title), self.masker.value)
-        group = own or fingerprint(source, metadata, title)
+        group, older = _group(raw.get("fingerprint"), source, metadata, title, self.masker)
+        before = self.predecessors.first(project_id, group, older)
         return ErrorEvent(
             error_id,
             timestamp,
@@ -89,7 +90,7 @@ class Hall:
             verdict.error_type,
             verdict.severity,
             workflow_id,
-            _with_rule(document, verdict.rule),
+            _with_ours(document, verdict.rule, before),
             project_id,
             run_id,
             _title_by_rule(raw.get("title") if is_trusted else None, verdict.title) or title,
@@ -103,6 +104,7 @@ class Hall:
         is_sampled = self.sampler.keeps_details(event)
         if toll is not None and not toll.admits(event.project_id):
             self.counted["limit"] += 1
+            self.predecessors.forget(event.project_id, event.fingerprint)
         elif not is_sampled:
             self.counted["flood"] += 1
         else:
@@ -125,11 +127,11 @@ def _metadata(raw: JsonObject) -> JsonObject:
         metadata = dict(given)
     else:
         raise InvalidEvent("metadata: must be an object.")
-    if "classified_by" in metadata:  # our own entry
-        metadata["classified_by_given"] = metadata.pop("classified_by")
+    for name in _OUR_ENTRIES & metadata.keys():
+        metadata[f"{name}_given"] = metadata.pop(name)
     for name, value in raw.items():
         if name not in _OWN_FIELDS:
-            kept = "classified_by_given" if name == "classified_by" else name
+            kept = f"{name}_given" if name in _OUR_ENTRIES else name
             if kept in metadata and metadata[kept] != value:
                 metadata[f"{kept}_given"] = metadata[kept]
             metadata[kept] = value
@@ -185,10 +187,25 @@ def _has_long_number(document: bytes) -> bool:
     return len(document) > 4300 and _LONG_NUMBER.search(document) is not None
 
 
-def _with_rule(document: bytes, rule: str) -> bytes:
-    """Classification happens on what is serialised already: add the rule's name at the end."""
+def _with_ours(document: bytes, rule: str, before: str | None) -> bytes:
+    """Classification and grouping happen on what is serialised already: add the rule's name, and on a group's first
+    sight the one that it continues, at the end."""
     entry = b'"classified_by":"' + rule.encode() + b'"}'
+    if before is not None:
+        entry = b'"fingerprint_before":' + to_json(before) + b"," + entry
     return b"{" + entry if document == b"{}" else document[:-1] + b"," + entry
+
+
+def _group(
+    given: Any, source: str, metadata: JsonObject, title: str, masker: Masker
+) -> tuple[str, Callable[[], str | None]]:
+    """The group of an error, and how to find out what the version before would have called it."""
+    own = own_fingerprint(given, lambda: fingerprint(source, metadata, title), masker.value) if given else None
+    if own is None:
+        return fingerprint(source, metadata, title), lambda: previous(source, metadata, title)
+    if refers_to_default(given):
+        return own, lambda: own_fingerprint(given, lambda: previous(source, metadata, title), masker.value)
+    return own, lambda: None
 
 
 def _source(value: Any, metadata: JsonObject) -> str:

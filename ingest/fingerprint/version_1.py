@@ -1,24 +1,19 @@
-"""Which errors have the same cause: a short, versioned key made of what stays the same when an error repeats.
+"""Version 1, kept as it was: groups that it made are continued by those of the version after it.
 
-Version 1: with in-app frames, the exception's type and the functions it went through (no line numbers, recursion
-folded); without, the exception's type and its message with all that varies replaced. The source and the workflow's node
-count in both.
+It must never change, not even for the better. With in-app frames: the exception's type and the functions it went
+through (no line numbers, recursion folded); without, the exception's type and its message with all that varies
+replaced. The source and the workflow's node count in both.
 """
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from ingest.masking import mask_value, unkeyed
 from ingest.models import JsonObject
 
 VERSION = 1
 _MOST_FRAMES = 30
-_LONGEST_OWN = 64
-_DEFAULT = ("{{ default }}", "{{default}}")
-_MOST_OWN, _MOST_PARTS = 10_000, 100  # what counts of a given one, in characters of each part and in parts
 
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>"),
@@ -39,7 +34,7 @@ _LAMBDA_NUMBER = re.compile(r"\d+")
 @lru_cache(maxsize=4096)
 def template(message: str) -> str:
     """The first 500 characters of a message with all that varies replaced by placeholders."""
-    text = _TELLING_NUMBER.sub(lambda match: f"{match[1]}{match[2]}{_letters(match[3])}", unkeyed(message[:900])[:500])
+    text = _TELLING_NUMBER.sub(lambda match: f"{match[1]}{match[2]}{_letters(match[3])}", message[:500])
     for expression, placeholder in _VARYING:
         text = expression.sub(placeholder, text)
     return " ".join(text.split())
@@ -47,19 +42,6 @@ def template(message: str) -> str:
 
 def _letters(digits: str) -> str:
     return "".join("abcdefghij"[int(digit)] for digit in digits)
-
-
-def own_fingerprint(given: Any, default: Callable[[], str], mask: Callable[[Any], Any] = mask_value) -> str | None:
-    """The caller's own, text or a list of texts, masked and at most 64 characters; None for nothing usable. The part
-    `{{ default }}` stands for the group that the error would belong to otherwise."""
-    listed = (given if isinstance(given, list) else [given])[:_MOST_PARTS]
-    parts = mask([part[:_MOST_OWN] if isinstance(part, str) else part for part in listed])
-    texts = [str(part) for part in parts if isinstance(part, str | int) and not isinstance(part, bool)]
-    lines = [default() if text in _DEFAULT else " ".join(text.split()) for text in texts]
-    text = mask("|".join(filter(None, lines)))
-    if not text:
-        return None
-    return text if len(text) <= _LONGEST_OWN else f"own-{_digest(text)}"
 
 
 def fingerprint(source: str, metadata: JsonObject, title: str) -> str:
@@ -86,11 +68,11 @@ def _of_frames(where: tuple[str, ...], path: tuple[tuple[str, str], ...]) -> str
         step = f"{name}:{_LAMBDA_NUMBER.sub('', function)}"
         if step not in steps[-3:]:  # recursion, also through a helper or two
             steps.append(step)
-    return f"{VERSION}-{_digest(unkeyed(chr(10).join((*where, *steps))))}"
+    return f"{VERSION}-{_digest(chr(10).join((*where, *steps)))}"
 
 
 def _of_message(where: tuple[str, ...], message: str) -> str:
-    return f"{VERSION}-{_digest(unkeyed(chr(10).join((*where, template(message)))))}"
+    return f"{VERSION}-{_digest(chr(10).join((*where, template(message))))}"
 
 
 def _path(frames: Any) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,68 @@
+"""What comes along in a message and isn't one: a body in JSON or HTML, the details of a database, a stack."""
+
+import re
+
+_JSON = re.compile(r"\{\s*\\?[\"'][\w.-]{1,60}\\?[\"']\s*:|\[\s*\{")
+_HTML = re.compile(r"<(?:!doctype|html|\?xml|head|body)\b", re.IGNORECASE)
+_PAIR = r"\\?[\"']({names})\\?[\"']\s*:\s*(?:[\[(]\s*)?(?:\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"'](?:\s*,\s*\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"']\s*[\])])?|(-?\d{{1,6}})\b)"
+_CODE = re.compile(_PAIR.format(names="code|error_code|errorCode|error|reason|type|status|name|keyword|rule"))
+_FIELD = re.compile(
+    _PAIR.format(names="path|field|param|parameter|property|loc|pointer|column|constraint|target|source")
+)
+_SAID = re.compile(_PAIR.format(names="message|msg|error_description|detail|title|description"))
+_NAME = re.compile(r"[\w./ \[\]-]{1,60}")
+_STACK = re.compile(
+    r"\n\s*at (?:async )?[\w$.<(/]|\nTraceback \(most recent|\ngoroutine \d|\n#\d{1,3} |\n\s*from \S{1,200}:\d"
+    r"|\nstack backtrace:|\nnote: run with|\nStack trace:",
+    re.IGNORECASE,
+)
+_DETAILS = re.compile(
+    r"\n(?:DETAIL|HINT|STATEMENT|QUERY|LOCATION):[^\n]*|\nLINE \d{1,6}:[^\n]*(?:\n\s*\^)?|\n\s*\^\s*(?=\n|\Z)"
+)
+_SQLALCHEMY = re.compile(
+    r"\[parameters?: [^\n]*|\(Background on this error at: [^)\n]*\)?|\n?For more information check[^\n]*"
+    r"|For further information visit[^\n]*|(?<=input_value=)[^\n]{0,300}?(?=, input_type|\]|\n|\Z)"
+)
+_LATER_ADVICE = re.compile(r"[.;] (?:Did you mean|Perhaps you meant|See |For more information|Please )[^\n]*")
+
+
+def without_documents(text: str) -> str:
+    """`text` with a document in it replaced by what is telling of it, and without details and stacks below it."""
+    if "\n" in text:
+        found = _STACK.search(text)
+        if found and text[: found.start()].strip():
+            text = text[: found.start()]
+        text = _DETAILS.sub("", text)
+    text = _SQLALCHEMY.sub("", text)
+    text = _LATER_ADVICE.sub("", text)
+    if "<" in text and (page := _HTML.search(text)):
+        text = f"{text[: page.start()]}<html>"
+    if ("{" in text or "[" in text) and (begin := _JSON.search(text)):
+        end = _end(text, begin.start())
+        text = f"{text[: begin.start()]}{_told(text[begin.start() : end])}{text[end:]}"
+    return text
+
+
+def _end(text: str, start: int) -> int:
+    depth = 0
+    for position in range(start, len(text)):
+        depth += (text[position] in "[{") - (text[position] in "]}")
+        if depth == 0:
+            return position + 1
+    return len(text)
+
+
+def _told(document: str) -> str:
+    """The first code and the first field; without a code what it says."""
+    code, field = _first(_CODE, document), _first(_FIELD, document)
+    if not code and (said := _SAID.search(document)):
+        code = (said[2] or "")[:40]
+    return f"<json {code} {field}>" if code or field else "<json>"
+
+
+def _first(expression: re.Pattern[str], document: str) -> str:
+    for match in expression.finditer(document):
+        values = [value for value in match.groups()[1:] if value]
+        if values and all(_NAME.fullmatch(value) for value in values):
+            return ".".join(values)
+    return ""

@@ -1,0 +1,43 @@
+"""What an older version would have called a group, told once: so no group starts anew because we got better at it."""
+
+import re
+from collections.abc import Callable
+
+from ingest.fingerprint import version_1
+from ingest.models import JsonObject
+
+_MOST_REMEMBERED = 50_000
+_MARK_WITH_HASH = re.compile(r"(\[masked:[\w.-]{1,40}):[0-9a-f]{1,40}\]")
+
+
+class Predecessors:
+    """Remembers which groups of a project this process has told of."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str | None, str], None] = {}
+
+    def first(self, project_id: str | None, group: str, older: Callable[[], str | None]) -> str | None:
+        """`older()` at the first sight of a project's `group`, afterwards None."""
+        seen = (project_id, group)
+        if seen in self._told:
+            return None
+        if len(self._told) >= _MOST_REMEMBERED:  # told once more it does no harm
+            for forgotten in list(self._told)[: _MOST_REMEMBERED // 2]:
+                del self._told[forgotten]
+        self._told[seen] = None
+        return older()
+
+    def forget(self, project_id: str | None, group: str) -> None:
+        """What was told of `group` is not kept: tell it of the next one."""
+        self._told.pop((project_id, group), None)
+
+
+def previous(source: str, metadata: JsonObject, title: str) -> str:
+    """The group that the version before today's gave an error. What was masked had no hash in those days."""
+    older = dict(metadata)
+    message, exception = metadata.get("message"), metadata.get("exception")
+    if isinstance(message, str):
+        older["message"] = _MARK_WITH_HASH.sub(r"\1]", message)
+    if isinstance(exception, dict) and isinstance(value := exception.get("value"), str):
+        older["exception"] = exception | {"value": _MARK_WITH_HASH.sub(r"\1]", value)}
+    return version_1.fingerprint(source, older, _MARK_WITH_HASH.sub(r"\1]", title))

@@ -10,7 +10,7 @@ _MOST_STEPS = 8  # from the innermost outwards
 _LIBRARY = re.compile(
     r"(?:^|[/\\])(?:node_modules|site-packages|dist-packages|vendor|bower_components|gems|jre|jdk|rustc|\.pnpm|\.yarn)[/\\]"
     r"|(?:^|[/\\])vendors?[.~-]|/pkg/mod/|\.cargo/registry|/cargo/registry|^node:|^internal/|^<frozen |^native\b"
-    r"|/lib(?:64)?/python\d|/usr/(?:local/)?(?:lib|go)|^library/(?:core|std|alloc)/|^\[native|^\(native|BOOT-INF/lib"
+    r"|/lib(?:64)?/python\d|/usr/(?:local/)?(?:lib|go)|^library/(?:core|std|alloc)/|^<anonymous>$|^\[native|^\(native|BOOT-INF/lib"
     r"|polyfills?[.-]|^(?:chrome|moz|safari-web)-extension:",
     re.IGNORECASE,
 )
@@ -28,19 +28,20 @@ _ROOT = re.compile(
 _HOMES = frozenset(
     "app apps srv opt var www html home users user root tmp usr local code build builds work workspace src "
     "current release releases deploy deployment deployments shared live blue green main master dist out lib "
-    "public static assets js bin target classes service services repo".split()
+    "task function functions wwwroot site inetpub public static assets js bin target classes service services repo".split()
 )
 _BUNDLE_HASH = re.compile(
-    r"[.~_-](?=[A-Za-z_]{0,31}\d|[a-f]{8})[A-Za-z0-9_]{6,40}(?=(?:\.(?:min|bundle|chunk|module|prod|production))*\.[cm]?js$|\.css$)"
+    r"[.~_-](?:(?=[A-Za-z_]{0,31}\d|[a-f]{8})[A-Za-z0-9_]{6,40}|(?=[A-Za-z_]{0,5}[a-z_][A-Z][A-Za-z_]{0,5}?[a-z_][A-Z])[A-Za-z_]{8})(?=(?:\.(?:min|bundle|chunk|module|prod|production))*\.[cm]?js$|\.css$)"
 )
 _HASHED_WHOLE = re.compile(r"^(?=[A-Za-z]{0,30}\d)[0-9a-f]{6,40}(?=\.)|^[0-9a-f]{16,40}(?=\.)", re.IGNORECASE)
 _HASHED_PART = re.compile(r"(?<![A-Za-z0-9])(?=[a-f]{0,40}\d)[0-9a-f]{7,40}(?![A-Za-z0-9])")
+_SCRIPT_ENDING = re.compile(r"(?:\.min|\.bundle|\.prod)?\.(?:[cm]?[jt]s|[jt]sx)$")
 _NUMBER = re.compile(r"\d+")
 _QUERY = re.compile(r"[?#].*$", re.DOTALL)
 
 _ANONYMOUS = re.compile(
     r"^(?:<?\(?\[?anonymous(?: function| class)?\]?\)?>?|\?|<unknown>|unknown|<lambda>|lambda|\{+closure\}+|closure|eval( code)?"
-    r"|<eval>|eval at .*|<module>|<main>|<top \(required\)>|global code|module code|func|fn|<fn>|callback|_callee|_temp"
+    r"|<eval>|eval at .*|<module>|<main>|<top \(required\)>|global code|module code|func|fn|<fn>|callback|_callee\d*\$?|_temp"
     r"|invokesuspend|asyncgenerator(?:step)?|_next|_throw|step|fulfilled|rejected|__awaiter|value|main|0x[0-9a-f]+|)$",
     re.IGNORECASE,
 )
@@ -57,6 +58,10 @@ _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
 _RUST_CLOSURE = re.compile(r"(?:::\{\{?(?:closure|async_(?:block|fn)_env|constant|impl)[^}]*\}?\}(?:#\d+)?)+")
 _GO_CLOSURE = re.compile(r"(?:\.func\d+(?:\.\d+)*|\.gowrap\d+|\.deferwrap\d+|-fm)+$|\[\.\.\.\]")
 _NET_ASYNC = re.compile(r"^(?:.*[.+])?<(\w+)>(?:d__\d+(?:`\d+)?\.MoveNext|[bg]__.*)$")
+_NET_STATE = re.compile(r"[.+]<(\w+)>d__\d+(?:`\d+)?$")
+_RUBY_OWNER = re.compile(r"^(?:[A-Z]\w*(?:::[A-Z]\w*)*|singleton class)[#.](?=[a-z_])")
+_PHP_OWNER = re.compile(r"^.*(?:::|->)|^.*\\(?=\{closure)", re.DOTALL)
+_CLOSURE_IN = re.compile(r"^(?:closure #\d+|anonymous fn/\d+|implicit closure #\d+)(?: \([^)]*\))? in ")
 _NET_CLOSURE = re.compile(r"<>c(?:__DisplayClass\d+_\d+)?(?:<[^>]*>)?[.+]")
 _NET_LOCAL = re.compile(r"^(?:.*\.)?<(\w+)>g__(\w+)\|[\d_]+$")
 _RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )+")
@@ -113,6 +118,12 @@ def _is_library(frame: Frame) -> bool:
 def _step(frame: Frame) -> tuple[str, str]:
     file, function, module = frame
     name = _function(function, is_script=_JS_FILE.search(file) is not None)
+    if "<" in module and (state := _NET_STATE.search(module)):
+        return _module(module[: state.start()]), state[1]
+    if file.endswith((".rb", ".erb", ".rake")):
+        name = _RUBY_OWNER.sub("", name)
+    elif file.endswith(".php") and "::" in name:
+        name = name.rpartition("::")[2]
     if module and module not in ("__main__", "<unknown module>", "<unknown>"):
         return _module(module), name
     return _file(file), name
@@ -136,8 +147,9 @@ def _function(function: str, *, is_script: bool) -> str:
             name = name.rpartition("<locals>.")[2]
     if "::" in name:
         name = _RUST_CLOSURE.sub("", _RUST_HASH.sub("", name))
-    if "{closure" in name or "class@anonymous" in name:
-        name = _PHP_CLOSURE.sub("", name).rstrip("\\:")
+    if "{closure" in name or "->" in name or "\\" in name or "class@anonymous" in name:
+        name = _PHP_OWNER.sub("", _PHP_CLOSURE.sub("", name)).rstrip("\\:")
+    name = _CLOSURE_IN.sub("", name)
     name = _GO_CLOSURE.sub("", _RUBY_TEMPLATE.sub("", _RUBY_BLOCK.sub("", name)))
     return _script_function(name) if is_script else _unnumbered(name)
 
@@ -176,7 +188,10 @@ def _file(file: str) -> str:
     path = _ROOT.sub("", _QUERY.sub("", file)).replace("\\", "/")
     *directories, base = path.split("/")
     base = _HASHED_WHOLE.sub("#", _BUNDLE_HASH.sub("", base))
-    base = _NUMBER.sub("#", base) if base.endswith((".js", ".mjs", ".cjs", ".groovy")) else base
+    if _SCRIPT_ENDING.search(base):  # also as what it is compiled from
+        base = _NUMBER.sub("#", _SCRIPT_ENDING.sub("", base))
+    elif base.startswith("<") or base.partition(".")[0].isdecimal() or base.endswith(".groovy"):
+        base = _NUMBER.sub("#", _HASHED_PART.sub("#", base))
     place = directories[-1] if directories else ""
     above = directories[-2].lower() if len(directories) > 1 else ""
     if place.lower() in _HOMES or above in ("home", "users", "releases", "tmp", "deployments"):

@@ -8,7 +8,8 @@ import re
 from functools import lru_cache
 
 from ingest.fingerprint.documents import without_documents
-from ingest.fingerprint.vocabulary import MESSAGE_FOLLOWS, kept_name
+from ingest.fingerprint.vocabulary import ASSIGNED_DATA, MESSAGE_FOLLOWS, kept_name
+from ingest.fingerprint.wordings import in_one_wording
 
 MOST_LOOKED_AT = 1_000  # characters of a message
 _LONGEST = 220  # characters of a template: a text that was cut elsewhere is the same text
@@ -18,9 +19,11 @@ _HIDE = {ord(str(digit)): chr(0xE000 + digit) for digit in range(10)}
 _SHOW = {0xE000 + digit: str(digit) for digit in range(10)}
 _HIDDEN = re.compile("[\ue000-\ue009]")
 _REASON_PHRASE = (
-    "bad|unauthori[sz]ed|payment|forbidden|not|method|request|proxy|conflict|gone|length|precondition|payload|uri|"
-    "unsupported|range|expectation|misdirected|unprocessable|locked|failed|too|upgrade|internal|service|gateway|http|"
-    "client|server|insufficient|moved|found|temporary"
+    r"bad (?:request|gateway)|unauthori[sz]ed|payment required|forbidden|not (?:found|acceptable|implemented|modified)"
+    r"|method not|request (?:time|entity|header|uri)|proxy auth|conflict|gone|length required|precondition|payload too"
+    r"|content too|uri too|unsupported media|range not|expectation|misdirected|unprocessable|locked|failed dependency"
+    r"|too (?:many|early)|upgrade required|internal server|service unavailable|gateway time|http version|client error"
+    r"|server error|insufficient storage|moved permanently|temporary redirect"
 )
 _TELLING = re.compile(
     r"\b(?:"
@@ -28,9 +31,10 @@ _TELLING = re.compile(
     r"|(?:os|curl|socket|react|ssl|mysql|ora|gl|libcurl|system|win32|exit|grpc)[ _-]?(?:error|code|status)"
     r"|exit(?:ed)?|errorcode|(?:error|return|response|result|reply|close|exit|reason|sub)[ _-]code)"
     r"[\s:=#(\[\"']{0,3}(?:(?:with|of|was|is|code|status)[ :=]{1,2}){0,2}[#(\[]?"
-    r"|(?:returned|respond(?:ed|s) with|answered|replied|got|received|unexpected|failed with|error)(?: #?|: (?=[45]\d\d\b))"
-    r"(?:(?:http|status|code|response)[ :]{1,2}){0,2}"
+    r"|error(?: #?|: (?=[45]\d\d\b))(?:code[ :]{1,2})?"
     r")-?\d{1,5}\b(?![.,]\d)"
+    r"|\b(?:return(?:ed|s)|respond(?:ed|s) with|answer(?:ed|s)|replied|got|received|unexpected|failed with)"
+    r"(?: an?)?[ :]{1,2}(?:(?:http|status|code|response)[ :]{1,2}){0,2}[1-5]\d\d(?=\s*(?:\Z|[^\s\w%]|\n|(?:from|for|on|at|while|when)\b))"
     r"|(?<![\w.])[1-5]\d\d(?= (?:" + _REASON_PHRASE + r")\b)"
     r"|(?<![\w.])[245]\d\d[ -](?=[245]\.\d{1,3}\.\d{1,3}\b)|(?<![\w.])[245]\.\d{1,2}\.\d{1,2}(?![\w.])"
     r"|\(\d{1,3}(?=: [a-z])",
@@ -48,7 +52,7 @@ _TELLING_NAME = re.compile(
 
 _QUOTED = re.compile(
     r"\\?\"([^\"\\\n]{0,300})\\?\"|(?<![\w'])b?'([^'\n]{0,300})'(?!\w)|`([^`'\n]{0,300})[`']"
-    r"|“([^”\n]{0,300})”|«([^»\n]{0,300})»|„([^“”\n]{0,300})[“”]|‘([^’\n]{0,300})’"
+    r"|“([^”\n]{0,300})”|«([^»\n]{0,300})»|»([^«\n]{0,300})«|„([^“”\n]{0,300})[“”]|‘([^’\n]{0,300})’"
 )
 _OPEN_QUOTE = re.compile(r"(?<![\w'\"\]])[\"'`“«][^\"'`”»\n]{0,1000}\Z")
 
@@ -79,13 +83,13 @@ _HOST = re.compile(
     r"(?::\d{1,5})?(?![\w(-]|\.\w)|\blocalhost(?::\d{1,5})?\b"
 )
 _UUID = r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Fa-f])"
-_POD = r"(?<=[a-z0-9]-)(?:[0-9a-f]{6,10}-[a-z0-9]{5}|(?=[a-z]{0,4}\d)[bcdfghjklmnpqrstvwxz2456789]{5})(?![\w-])"
+_POD = r"(?<=[a-z0-9]-)(?:[0-9a-f]{6,10}-[a-z0-9]{5}|(?=[a-z]{0,4}\d)[bcdfghjklmnpqrstvwxz2456789]{5})(?![A-Za-z0-9-])"
 _HEX = (
     r"\b0x[0-9A-Fa-f]{1,32}\b|(?<=@)[0-9a-f]{4,8}\b"
     r"|(?<![A-Za-z0-9])(?=[a-f]{0,63}\d)(?=\d{0,63}[a-f])[0-9a-f]{7,64}(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9])(?=[A-F]{0,63}\d)(?=\d{0,63}[A-F])[0-9A-F]{12,64}(?![A-Za-z0-9])"
 )
-_BUSINESS = r"(?<![\w-])(?!(?:UTF|ISO|SHA|AES|RFC|TLS|SSL|HTTP|IPV?|CP|MD|ORA)-)[A-Z]{1,5}-\d[\dA-Z-]{0,30}\b"
+_BUSINESS = r"(?<![\w-])(?!(?:UTF|ISO|SHA|AES|RFC|TLS|SSL|HTTP|IPV?|CP|MD|ORA)-)[A-Z]{1,5}-\d[\dA-Z-]{0,30}\b|(?<![\w])[A-Z]{1,5}\d{4,30}\b"
 _LABELLED = (
     r"(?i:(?<=requestid: )|(?<=request id: )|(?<=request-id: )|(?<=hostid: )|(?<=host id: )|(?<=traceid=)"
     r"|(?<=trace_id=)|(?<=span_id=)|(?<=session=)|(?<=nonce=))[\w+/=.-]{4,200}"
@@ -93,7 +97,8 @@ _LABELLED = (
 _IDS = re.compile("|".join((_UUID, _LABELLED, _POD, _HEX, _BUSINESS)))
 _MIXED = re.compile(r"(?<![A-Za-z0-9+/=])(?=[A-Za-z+/]{0,60}\d)[A-Za-z0-9+/]{6,200}={0,2}(?![A-Za-z0-9+/=])")
 _CHANGES = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
-_PATH = re.compile(r"(?<![\w.<>:/\\-])(?:~|[A-Za-z]:)?(?:[/\\]{1,2}[\w.@+~%$=-]{1,128}){2,32}[/\\]?")
+_PATH = re.compile(r"(?<![\w.<>:/\\-])(?:~|[A-Za-z]:)?(?:[/\\]{1,2}[\w.@+~%$=-]{1,128}){2,32}[/\\]?(?:\?[^\s\"'<>)]{0,300})?")
+_RELATIVE = re.compile(r"(?<![\w./<>:@\\-])(?:[\w.@=+-]{1,100}/){1,16}[\w.@=+-]{1,100}\.[A-Za-z0-9]{1,8}\b(?![\w/(])")
 _CODE_FILE = re.compile(
     r"[\w.@+-]{1,128}\.(?:py|[cm]?[jt]s|[jt]sx|rb|go|rs|java|kt|scala|php|cs|fs|sh|sql|pl|exs?|erb|html?|vue|svelte"
     r"|service|conf|cfg|ini|toml|ya?ml|env|jar|dll|so|exe|properties)\Z",
@@ -103,7 +108,7 @@ _DATA_FILE = re.compile(
     r"(?<![\w./-])[\w./-]{1,200}\.(?:csv|tsv|pdf|xlsx?|docx?|png|jpe?g|gif|webp|zip|gz|log|tmp|txt|parquet|eml)\b", re.I
 )
 _UNIT = (
-    r"(?: ?(?:ns|µs|μs|us|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|[KMGTkmgt]i?[Bb]|bytes?|percent|%)"
+    r"(?: ?(?:ns|µs|μs|us|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|[KMGTkmgt]i?[Bb]|[KMGT]i|bytes?|percent|%)"
     r"(?![A-Za-z])|[smhdBKMG](?![A-Za-z]))?"
 )
 _NUMBER = re.compile(
@@ -112,6 +117,11 @@ _NUMBER = re.compile(
 )
 _SAME_AGAIN = re.compile(r"(<(?:n|value|address|path)>)(?:\s?(?:[,;/|x×:-]|and|und|->)?\s?\1)+")
 _PARAMETERS = re.compile(r"(?:\$<n>|%s|\?)(?:, ?(?:\$<n>|%s|\?))+")
+_ASSIGNED_DATA = re.compile(
+    r"\b((?:[A-Za-z]{1,20}[_. -])?(?P<noun>[A-Za-z]{2,20}?)(?:[_. -]?(?:id|uuid|name|key|number|no)s?)?(?:=|: ))"
+    r"(?P<data>[\w.@+/-]{1,200})(?=[\s,;)\]}&]|\Z)",
+    re.IGNORECASE,
+)
 _ASSIGNED = re.compile(r"\)=\([^()\n]{0,300}\)|\b(Failing row contains) \([^\n]*")
 _PLURAL = re.compile(r"(?<![A-Za-z])([a-z]{2,}[a-rt-z])(?:(ie)s|e?s|\(s\))(?![A-Za-z])")
 _FORMS = re.compile(r"\b(?:were|are|have|do)\b")
@@ -122,14 +132,12 @@ _CUT_OFF = re.compile(r"\S{0,80}(?:…|\.\.\.|\[(?:cut|truncated)[^\]]{0,40}\]|<
 @lru_cache(maxsize=4096)
 def template(message: str) -> str:
     """What stays the same of a message's first 1,000 characters, in at most 220 characters."""
-    text = without_documents(_CUT_OFF.sub("", message[:MOST_LOOKED_AT]))
+    text = in_one_wording(without_documents(_CUT_OFF.sub("", message[:MOST_LOOKED_AT])))
     has_digit = any(map(text.__contains__, "0123456789"))
     if has_digit:
         text = _TELLING.sub(_hidden, text)
         text = _CODE_BEFORE.sub(_hidden_code, text)
         text = _TELLING_NAME.sub(_hidden, text)
-        text = _TIME.sub("<time>", text)
-        text = _LOG_PREFIX.sub("<time> ", text)
     if "(" in text:
         text = _ASSIGNED.sub(r")=(<value>)", text)
     text = _OPEN_QUOTE.sub("<value>", _QUOTED.sub(_quoted, text))
@@ -139,6 +147,12 @@ def template(message: str) -> str:
         text = _EMAIL.sub("<email>", text)
     if "://" in text:
         text = _URL.sub("<url>", text)
+    if "=" in text or ": " in text:
+        text = _ASSIGNED_DATA.sub(_data, text)
+    if "/" in text:
+        text = _RELATIVE.sub(_path, text)
+    if has_digit:
+        text = _LOG_PREFIX.sub("<time> ", _TIME.sub("<time>", text))
     if "." in text or ":" in text or "localhost" in text:
         text = _HOST.sub("<host>", text)
     if has_digit:
@@ -181,7 +195,7 @@ def _quoted(match: re.Match[str]) -> str:
         return inner
     if before.endswith(("evaluating ", "reading ", "setting ")):  # engines name the object or leave it out
         inner = re.split(r"[\s=(\[]", inner, maxsplit=1)[0].rpartition(".")[2]
-        return f"«{inner}»"
+        return f"⟨{inner}⟩"
     return kept_name(inner, before, text[end : end + 30]) or "<value>"
 
 
@@ -189,6 +203,14 @@ def _path(match: re.Match[str]) -> str:
     """A file of the program is telling, where it lies and what else is read isn't."""
     base = re.split(r"[/\\]", match[0].rstrip("/\\"))[-1]
     return f"<path>/{base}" if _CODE_FILE.fullmatch(base) else "<path>"
+
+
+def _data(match: re.Match[str]) -> str:
+    """«tenant=acme», «Key: shoes»: who or what it happened to."""
+    noun = match["noun"].lower()
+    if noun in ASSIGNED_DATA and not _HIDDEN.search(match["data"]):
+        return f"{match[1]}<value>"
+    return match[0]
 
 
 def _mixed(match: re.Match[str]) -> str:

@@ -33,7 +33,7 @@ _OVERFLOW = re.compile(
     r"|maximum function nesting",
     re.IGNORECASE,
 )
-_FACT = re.compile(r"«[^»]{1,160}»|\bE[A-Z]{4,20}\b|\b\d{1,6}\b")
+_FACT = re.compile(r"⟨[^⟩]{1,160}⟩|\bE[A-Z]{4,20}\b|\b\d{1,6}\b")
 _PREFIXES = ("Uncaught ", "Unhandled ", "(in promise) ", "exception ", "Error: ", "panic: ")
 
 

@@ -26,6 +26,12 @@ VALUES = frozenset(
     request row run sender serial session sku string substring surname tenant text time timestamp title token url uri
     user username uuid value values version word year zip""".split()
 )
+# «tenant=acme», «user: anna».
+ASSIGNED_DATA = frozenset(
+    """account address customer user username tenant order invoice email file filename sku host hostname ip client
+    instance worker pod phone product recipient sender session subject person payload token trace span request req
+    correlation message_id key input job took duration elapsed latency""".split()
+)
 # After it: «'x' property», «'x' object has no attribute».
 NAMED_AFTER = frozenset(
     """argument attribute class codec column constraint field flag function header index key keyword method module
@@ -73,4 +79,4 @@ def kept_name(text: str, before: str, after: str) -> str:
         is_name = PLAIN_NAME.fullmatch(name) is not None
     else:
         is_name = is_code_name(name)
-    return f"«{name}»" if is_name else ""
+    return f"⟨{name}⟩" if is_name else ""

@@ -2,10 +2,13 @@
 
 import re
 
+from ingest.fingerprint.telling import hidden
+
 _JSON = re.compile(r"\{\s*\\?[\"'][\w.-]{1,60}\\?[\"']\s*:|\[\s*\{")
-_HTML = re.compile(r"<(?:!doctype|html|\?xml|head|body)\b", re.IGNORECASE)
+_HTML = re.compile(r"<(?:!doctype|html|\?xml|head|body|(?:soap|soapenv|s|env):envelope)\b", re.IGNORECASE)
 _PAIR = r"\\?[\"']({names})\\?[\"']\s*:\s*(?:[\[(]\s*)?(?:\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"'](?:\s*,\s*\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"']\s*[\])])?|(-?\d{{1,6}})\b)"
-_CODE = re.compile(_PAIR.format(names="code|error_code|errorCode|error|reason|type|status|name|keyword|rule"))
+_CODE = re.compile(_PAIR.format(names="code|error_code|errorCode|error|reason|err|errno|fault"))
+_KIND = re.compile(_PAIR.format(names="type|status|keyword|level"))
 _FIELD = re.compile(
     _PAIR.format(names="path|field|param|parameter|property|loc|pointer|column|constraint|target|source")
 )
@@ -23,6 +26,11 @@ _SQLALCHEMY = re.compile(
     r"\[parameters?: [^\n]*|\(Background on this error at: [^)\n]*\)?|\n?For more information check[^\n]*"
     r"|For further information visit[^\n]*|(?<=input_value=)[^\n]{0,300}?(?=, input_type|\]|\n|\Z)"
 )
+_SEVERAL = re.compile(
+    r"(\d+ validation errors? for [^\n]{1,200}\n[^\n]{1,200}\n[^\n]{1,300})\n[\s\S]*"
+)  # the first one tells
+_AT_SOURCE = re.compile(r"\s*at \[Source: [^\n]{0,600}?line: \d{1,9}, column: \d{1,9}\]")
+_OF_REQUEST = re.compile(r"(, client: )[\d.:a-f]{3,45}, server: [^\n]*")  # what a web server adds about the request
 _LATER_ADVICE = re.compile(r"[.;] (?:Did you mean|Perhaps you meant|See |For more information|Please )[^\n]*")
 
 
@@ -32,7 +40,11 @@ def without_documents(text: str) -> str:
         found = _STACK.search(text)
         if found and text[: found.start()].strip():
             text = text[: found.start()]
-        text = _DETAILS.sub("", text)
+        text = _SEVERAL.sub(r"\1", _DETAILS.sub("", text))
+    if "Source: " in text:
+        text = _AT_SOURCE.sub("", text)
+    if ", client: " in text:
+        text = _OF_REQUEST.sub("", text)
     text = _SQLALCHEMY.sub("", text)
     text = _LATER_ADVICE.sub("", text)
     if "<" in text and (page := _HTML.search(text)):
@@ -53,11 +65,14 @@ def _end(text: str, start: int) -> int:
 
 
 def _told(document: str) -> str:
-    """The first code and the first field; without a code what it says."""
+    """The first code, or what it says where there is none, and the first field."""
     code, field = _first(_CODE, document), _first(_FIELD, document)
-    if not code and (said := _SAID.search(document)):
-        code = (said[2] or "")[:40]
-    return f"<json {code} {field}>" if code or field else "<json>"
+    if code.isdecimal() or (len(code) <= 12 and " " not in code):
+        code = hidden(code)
+    if (not code or document == code) and (said := _SAID.search(document)):
+        code = (said[2] or "")[:60]
+    code = code or hidden(_first(_KIND, document))
+    return f"<json {code} {'' if field.startswith('/') else field}>" if code or field else "<json>"
 
 
 def _first(expression: re.Pattern[str], document: str) -> str:

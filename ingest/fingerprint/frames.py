@@ -5,7 +5,7 @@ import re
 
 Frame = tuple[str, str, str]  # file, function, module
 
-_MOST_STEPS = 8  # from the innermost outwards
+_MOST_STEPS = 5  # from the innermost outwards
 
 _LIBRARY = re.compile(
     r"(?:^|[/\\])(?:node_modules|site-packages|dist-packages|vendor|bower_components|gems|jre|jdk|rustc|\.pnpm|\.yarn)[/\\]"

@@ -8,47 +8,12 @@ import re
 from functools import lru_cache
 
 from ingest.fingerprint.documents import without_documents
+from ingest.fingerprint.telling import HIDDEN, shown, with_telling_hidden
 from ingest.fingerprint.vocabulary import ASSIGNED_DATA, MESSAGE_FOLLOWS, kept_name
 from ingest.fingerprint.wordings import in_one_wording
 
 MOST_LOOKED_AT = 1_000  # characters of a message
 _LONGEST = 220  # characters of a template: a text that was cut elsewhere is the same text
-
-# Telling numbers are hidden from what follows as characters of a private area, and come back at the end.
-_HIDE = {ord(str(digit)): chr(0xE000 + digit) for digit in range(10)}
-_SHOW = {0xE000 + digit: str(digit) for digit in range(10)}
-_HIDDEN = re.compile("[\ue000-\ue009]")
-_REASON_PHRASE = (
-    r"bad (?:request|gateway)|unauthori[sz]ed|payment required|forbidden|not (?:found|acceptable|implemented|modified)"
-    r"|method not|request (?:time|entity|header|uri)|proxy auth|conflict|gone|length required|precondition|payload too"
-    r"|content too|uri too|unsupported media|range not|expectation|misdirected|unprocessable|locked|failed dependency"
-    r"|too (?:many|early)|upgrade required|internal server|service unavailable|gateway time|http version|client error"
-    r"|server error|insufficient storage|moved permanently|temporary redirect"
-)
-_TELLING = re.compile(
-    r"\b(?:"
-    r"(?:http(?:/\d(?:\.\d)?)?|(?:http[ _-]?)?status(?:[ _-]?code)?|responsecode|errno|winerror|sqlstate|signal"
-    r"|(?:os|curl|socket|react|ssl|mysql|ora|gl|libcurl|system|win32|exit|grpc)[ _-]?(?:error|code|status)"
-    r"|exit(?:ed)?|errorcode|(?:error|return|response|result|reply|close|exit|reason|sub)[ _-]code)"
-    r"[\s:=#(\[\"']{0,3}(?:(?:with|of|was|is|code|status)[ :=]{1,2}){0,2}[#(\[]?"
-    r"|error(?: #?|: (?=[45]\d\d\b))(?:code[ :]{1,2})?"
-    r")-?\d{1,5}\b(?![.,]\d)"
-    r"|\b(?:return(?:ed|s)|respond(?:ed|s) with|answer(?:ed|s)|replied|got|received|unexpected|failed with)"
-    r"(?: an?)?[ :]{1,2}(?:(?:http|status|code|response)[ :]{1,2}){0,2}[1-5]\d\d(?=\s*(?:\Z|[^\s\w%]|\n|(?:from|for|on|at|while|when)\b))"
-    r"|(?<![\w.])[1-5]\d\d(?= (?:" + _REASON_PHRASE + r")\b)"
-    r"|(?<![\w.])[245]\d\d[ -](?=[245]\.\d{1,3}\.\d{1,3}\b)|(?<![\w.])[245]\.\d{1,2}\.\d{1,2}(?![\w.])"
-    r"|\(\d{1,3}(?=: [a-z])",
-    re.IGNORECASE,
-)
-_CODE_BEFORE = re.compile(r"\b(\w+[ _-])?code[ :=#(\[\"']{1,3}(\d{1,5})\b", re.IGNORECASE)
-_NOT_A_CODE = frozenset(
-    "zip postal post promo coupon discount voucher area country verification bar product item".split()
-)
-_TELLING_NAME = re.compile(
-    r"\b(?:ORA|PLS|TNS|DPI|DPY|RMAN|MSB|NETSDK|SQL|CVE|JWT)-?\d{3,6}\b"
-    r"|(?:\A|[\[(]|\b(?:error|code|SQLSTATE)[ :=\[(]{1,3})(?=[A-Z0-9]{4,12}\b)(?=\d{0,4}[A-Z])[A-Z0-9]{0,8}\d[A-Z0-9]{0,5}(?=[\s:\])])"
-    r"|SQLSTATE[ :=\[(]{1,3}[0-9A-Z]{5}\b|\b0x[8Cc]0[0-9A-Fa-f]{6}\b"
-)
 
 _QUOTED = re.compile(
     r"\\?\"([^\"\\\n]{0,300})\\?\"|(?<![\w'])b?'([^'\n]{0,300})'(?!\w)|`([^`'\n]{0,300})[`']"
@@ -72,8 +37,9 @@ _TIME = re.compile(
 _LOG_PREFIX = re.compile(r"\A<time> \S{1,80} (?=[\w./-]{1,60}(?:\[\d{1,9}\])?: )")
 _ADDRESS = re.compile(
     r"/?(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2}\b)?(?::\d{1,5}\b)?"
-    r"|\[?(?<![\w:])(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}|::1)(?![\w:])"
-    r"(?:\]:\d{1,5})?",
+    r"|\[?(?<![\w:])(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}|::1)(?:(?=\])|:\d{2,5}\b|(?![\w:]))"
+    r"(?:\]:\d{1,5})?|\[?::ffff:(?:\d{1,3}\.){3}\d{1,3}(?:\]:\d{1,5})?"
+    r"|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b",
     re.IGNORECASE,
 )
 _HOST = re.compile(
@@ -91,13 +57,16 @@ _HEX = (
 )
 _BUSINESS = r"(?<![\w-])(?!(?:UTF|ISO|SHA|AES|RFC|TLS|SSL|HTTP|IPV?|CP|MD|ORA)-)[A-Z]{1,5}-\d[\dA-Z-]{0,30}\b|(?<![\w])[A-Z]{1,5}\d{4,30}\b"
 _LABELLED = (
-    r"(?i:(?<=requestid: )|(?<=request id: )|(?<=request-id: )|(?<=hostid: )|(?<=host id: )|(?<=traceid=)"
+    r"(?i:(?<==)(?<=[\"'⟩>]=)[\w.-]{1,200}|(?<=requestid: )|(?<=request id: )|(?<=request-id: )|(?<=hostid: )|(?<=host id: )|(?<=traceid=)"
     r"|(?<=trace_id=)|(?<=span_id=)|(?<=session=)|(?<=nonce=))[\w+/=.-]{4,200}"
 )
-_IDS = re.compile("|".join((_UUID, _LABELLED, _POD, _HEX, _BUSINESS)))
+_RANDOM = r"\bamq\.(?:ctag|gen)-[\w-]{10,60}|\bdata:[\w/+.-]{1,60};base64,[\w+/=]{1,1000}"
+_IDS = re.compile("|".join((_RANDOM, _UUID, _LABELLED, _POD, _HEX, _BUSINESS)))
 _MIXED = re.compile(r"(?<![A-Za-z0-9+/=])(?=[A-Za-z+/]{0,60}\d)[A-Za-z0-9+/]{6,200}={0,2}(?![A-Za-z0-9+/=])")
 _CHANGES = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
-_PATH = re.compile(r"(?<![\w.<>:/\\-])(?:~|[A-Za-z]:)?(?:[/\\]{1,2}[\w.@+~%$=-]{1,128}){2,32}[/\\]?(?:\?[^\s\"'<>)]{0,300})?")
+_PATH = re.compile(
+    r"(?<![\w.<>:/\\-])(?:~|[A-Za-z]:)?(?:[/\\]{1,2}[\w.@+~%$=-]{1,128}){2,32}[/\\]?(?:\?[^\s\"'<>)]{0,300})?"
+)
 _RELATIVE = re.compile(r"(?<![\w./<>:@\\-])(?:[\w.@=+-]{1,100}/){1,16}[\w.@=+-]{1,100}\.[A-Za-z0-9]{1,8}\b(?![\w/(])")
 _CODE_FILE = re.compile(
     r"[\w.@+-]{1,128}\.(?:py|[cm]?[jt]s|[jt]sx|rb|go|rs|java|kt|scala|php|cs|fs|sh|sql|pl|exs?|erb|html?|vue|svelte"
@@ -108,21 +77,23 @@ _DATA_FILE = re.compile(
     r"(?<![\w./-])[\w./-]{1,200}\.(?:csv|tsv|pdf|xlsx?|docx?|png|jpe?g|gif|webp|zip|gz|log|tmp|txt|parquet|eml)\b", re.I
 )
 _UNIT = (
-    r"(?: ?(?:ns|µs|μs|us|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|[KMGTkmgt]i?[Bb]|[KMGT]i|bytes?|percent|%)"
-    r"(?![A-Za-z])|[smhdBKMG](?![A-Za-z]))?"
+    r"(?: ?(?:ns|µs|μs|us|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|[KMGTkmgt]i?[Bb]|[KMGT]i|bytes?|percent|EUR|USD|GBP|CHF)"
+    r"(?![A-Za-z])|[smhdBKMG](?![A-Za-z])| ?[%€$£])?"
 )
 _NUMBER = re.compile(
     r"(?<![A-Za-z\d])(?:\d{1,9}(?:\.\d{1,9})?(?:ms|ns|us|µs|[hms])){2,6}(?![A-Za-z\d])"
-    r"|(?:(?<![\w)\]])[-+])?\d+(?:[.,'’\u00a0\u202f]\d+)*" + _UNIT
+    r"|[€$£]?(?:(?<![\w)\]])[-+])?\d+(?:[.,'’\u00a0\u202f]\d+)*" + _UNIT
 )
 _SAME_AGAIN = re.compile(r"(<(?:n|value|address|path)>)(?:\s?(?:[,;/|x×:-]|and|und|->)?\s?\1)+")
-_PARAMETERS = re.compile(r"(?:\$<n>|%s|\?)(?:, ?(?:\$<n>|%s|\?))+")
+_PARAMETERS = re.compile(
+    r"(?:\$<n>|%s|\?|%\(\w{1,80}\)s|:\w{1,80})(?:, ?(?:\$<n>|%s|\?|%\(\w{1,80}\)s|:\w{1,80}))+|\(<n>,\)"
+)
 _ASSIGNED_DATA = re.compile(
     r"\b((?:[A-Za-z]{1,20}[_. -])?(?P<noun>[A-Za-z]{2,20}?)(?:[_. -]?(?:id|uuid|name|key|number|no)s?)?(?:=|: ))"
     r"(?P<data>[\w.@+/-]{1,200})(?=[\s,;)\]}&]|\Z)",
     re.IGNORECASE,
 )
-_ASSIGNED = re.compile(r"\)=\([^()\n]{0,300}\)|\b(Failing row contains) \([^\n]*")
+_ASSIGNED = re.compile(r"(?:\)=|\bkey value is )\([^()\n]{0,300}\)|\b(?:Failing row contains) \([^\n]*")
 _PLURAL = re.compile(r"(?<![A-Za-z])([a-z]{2,}[a-rt-z])(?:(ie)s|e?s|\(s\))(?![A-Za-z])")
 _FORMS = re.compile(r"\b(?:were|are|have|do)\b")
 _ONE_FORM = {"were": "was", "are": "is", "have": "has", "do": "does"}
@@ -135,11 +106,9 @@ def template(message: str) -> str:
     text = in_one_wording(without_documents(_CUT_OFF.sub("", message[:MOST_LOOKED_AT])))
     has_digit = any(map(text.__contains__, "0123456789"))
     if has_digit:
-        text = _TELLING.sub(_hidden, text)
-        text = _CODE_BEFORE.sub(_hidden_code, text)
-        text = _TELLING_NAME.sub(_hidden, text)
+        text = with_telling_hidden(text)
     if "(" in text:
-        text = _ASSIGNED.sub(r")=(<value>)", text)
+        text = _ASSIGNED.sub(")=(<value>)", text)
     text = _OPEN_QUOTE.sub("<value>", _QUOTED.sub(_quoted, text))
     if "[" in text:
         text = _MASKED.sub("<masked>", text)
@@ -173,16 +142,7 @@ def _finished(text: str) -> str:
         text = _PLURAL.sub(r"\1", text)
         text = _FORMS.sub(lambda match: _ONE_FORM[match[0]], text)
     text = " ".join(text.split())[:_LONGEST]
-    return text.translate(_SHOW).strip(" .:;,!…")
-
-
-def _hidden(match: re.Match[str]) -> str:
-    return match[0].translate(_HIDE)
-
-
-def _hidden_code(match: re.Match[str]) -> str:
-    """«code 23505», but no postal code."""
-    return match[0] if match[1] and match[1][:-1].lower() in _NOT_A_CODE else match[0].translate(_HIDE)
+    return shown(text).strip(" .:;,!…")
 
 
 def _quoted(match: re.Match[str]) -> str:
@@ -191,11 +151,8 @@ def _quoted(match: re.Match[str]) -> str:
     before = text[max(0, start - 40) : start]
     if MESSAGE_FOLLOWS.search(before) and " " in inner:
         return inner
-    if _HIDDEN.search(inner) and " " in inner:
+    if HIDDEN.search(inner) and " " in inner:
         return inner
-    if before.endswith(("evaluating ", "reading ", "setting ")):  # engines name the object or leave it out
-        inner = re.split(r"[\s=(\[]", inner, maxsplit=1)[0].rpartition(".")[2]
-        return f"⟨{inner}⟩"
     return kept_name(inner, before, text[end : end + 30]) or "<value>"
 
 
@@ -208,7 +165,7 @@ def _path(match: re.Match[str]) -> str:
 def _data(match: re.Match[str]) -> str:
     """«tenant=acme», «Key: shoes»: who or what it happened to."""
     noun = match["noun"].lower()
-    if noun in ASSIGNED_DATA and not _HIDDEN.search(match["data"]):
+    if noun in ASSIGNED_DATA and not HIDDEN.search(match["data"]):
         return f"{match[1]}<value>"
     return match[0]
 

@@ -5,7 +5,7 @@ import re
 # «column "x"»: which one it is makes the cause.
 NAMES = frozenset(
     """alias annotation api argument arguments assembly attribute bean bucket call cast channel class codec collection
-    column command component config configuration constant constraint controller cookie cursor database db decorator
+    column command component config configuration constant constraint controller cookie database db decorator
     dependency descriptor directive domain element endpoint entity enum evaluating event exchange extension feature
     field flag format function global graph handler header helper hook index instance interface job key keyword label
     language lib library locale machine macro member method middleware migration mixin mode model module mutation
@@ -23,7 +23,7 @@ VALUES = frozenset(
     code country csv customer data date datetime decimal device directory document email entry file filename firstname
     float folder guid hash host hostname iban id image input int integer ip item json label lastname line link literal
     login message money number numeric object order password path payload person phone pod price product recipient
-    request row run sender serial session sku string substring surname tenant text time timestamp title token url uri
+    request row run sender serial session sku statement cursor portal string substring surname tenant thread text time timestamp title token url uri
     user username uuid value values version word year zip""".split()
 )
 # «tenant=acme», «user: anna».
@@ -68,7 +68,9 @@ def kept_name(text: str, before: str, after: str) -> str:
     noun = word[1].lower() if word else ""
     following = NEXT_WORD.match(after)
     name = text.strip()
-    if noun in VALUES:
+    if before.endswith("["):  # a["key"]
+        is_name = PLAIN_NAME.fullmatch(name) is not None
+    elif noun in VALUES:
         is_name = False
     elif noun in NAMES or noun.removesuffix("s") in NAMES:
         name = name.partition(", ")[0]  # «assembly 'A, Version=1.0, Culture=neutral'»

@@ -7,7 +7,10 @@ _WORDINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(expression), wording)
     for expression, wording in (
         # A property of nothing: V8 today and before, Firefox, Safari.
-        (rf"Cannot (?:read|set) propert(?:y|ies) of (?:undefined|null) \((?:reading|setting) {_NAME}\)", r"nothing has no ⟨\1⟩"),
+        (
+            rf"Cannot (?:read|set) propert(?:y|ies) of (?:undefined|null) \((?:reading|setting) {_NAME}\)",
+            r"nothing has no ⟨\1⟩",
+        ),
         (rf"Cannot (?:read|set) property {_NAME} of (?:undefined|null)", r"nothing has no ⟨\1⟩"),
         (rf"can't access property {_NAME},? [^\n]{{1,200}} is (?:undefined|null)", r"nothing has no ⟨\1⟩"),
         (
@@ -16,8 +19,14 @@ _WORDINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"(?:is not a function)\. \(In [^\n]{1,300}\)", "is not a function"),
         (rf"Can't find variable: {_NAME}", r"\1 is not defined"),
-        (rf"Cannot access {_NAME} before initialization|can't access lexical declaration {_NAME} before init\w*", r"⟨\1\2⟩ before initialization"),
-        (r"Assignment to constant variable|invalid assignment to const [^\n]{1,90}|Attempted to assign to readonly property", "assignment to a constant"),
+        (
+            rf"Cannot access {_NAME} before initialization|can't access lexical declaration {_NAME} before init\w*",
+            r"⟨\1\2⟩ before initialization",
+        ),
+        (
+            r"Assignment to constant variable|invalid assignment to const [^\n]{1,90}|Attempted to assign to readonly property",
+            "assignment to a constant",
+        ),
         # A text that is no JSON.
         (
             r"Unexpected (?:token|non-whitespace|string|number|end of)[^\n]{0,200} JSON\b(?: (?:at|input)[^\n]{0,90})?"
@@ -26,7 +35,10 @@ _WORDINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "not valid JSON",
         ),
         # Browsers that can't reach a server.
-        (r"Failed to fetch\b(?! dynamically)|NetworkError when attempting to fetch resource|(?:\A|(?<=: ))Load failed\b", "fetch failed"),
+        (
+            r"Failed to fetch\b(?! dynamically)|NetworkError when attempting to fetch resource|(?:\A|(?<=: ))Load failed\b",
+            "fetch failed",
+        ),
         (
             r"(?:Failed to fetch|error loading) dynamically imported module|Importing a module script failed"
             r"|Loading (?:CSS )?chunk \S{1,80} failed",
@@ -39,16 +51,43 @@ _WORDINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"undefined (?:local variable or )?method [`']([^'\n]{1,80})' for (?:an instance of |#<)([\w:]{1,120}?)(?::0x\w{1,16}[^>\n]{0,300}>?|>|\b)",
             r"\2 has no ⟨\1⟩",
         ),
+        (r"(?:undefined|object null|[\w$.]{1,80}) is not iterable(?: \([^)\n]{1,120}\))?", "is not iterable"),
+        (
+            r"\b[A-Za-z_$][\w$]?(?:\.[A-Za-z_$][\w$]?)*(?=\.[\w$]{3,80} is not a (?:function|constructor)| is not a (?:function|constructor))",
+            "it",
+        ),
+        # PHP 7 and 8.
+        (r"Undefined (?:array key|index:?|offset:?) \"?([\w.-]{1,80})\"?", r"undefined key ⟨\1⟩"),
+        (r"Undefined variable:? \$?(\w{1,80})", r"undefined variable ⟨\1⟩"),
+        (r"Trying to access array offset on (?:value of type )?(\w{1,20})", r"array offset on \1"),
+        (
+            r"Attempt to read property \"(\w{1,80})\" on \w{1,20}|Trying to get property '(\w{1,80})' of non-object",
+            r"nothing has no ⟨\1\2⟩",
+        ),
+        (r"(for model \[[^\]\n]{1,120}\]) [^\n]{1,120}", r"\1"),
+        # Rust before and after 1.73.
+        (r"panicked at '([^\n]{1,300}?)', ([^\s:]{1,200}:\d{1,7}:\d{1,7})", r"panicked at \2:\n\1"),
+        # Classes that are generated while a program runs.
+        (
+            r"(?<=\w)\$\$?(?:HibernateProxy|EnhancerBy\w{1,40}|FastClassBy\w{1,40}|SpringCGLIB|Lambda|ByteBuddy|Proxy\d|jaxb)[\w$/.]{0,80}",
+            "",
+        ),
         (r"uninitialized constant ([\w:]{1,120})", r"uninitialized constant ⟨\1⟩"),
         # The JVM, with and without helpful messages.
-        (r"Index:? (-?\d{1,10}),? (?:out of bounds for length|Size:?) \d{1,10}|Index \d{1,10} out of bounds", "index out of bounds"),
+        (
+            r"Index:? (-?\d{1,10}),? (?:out of bounds for length|Size:?) \d{1,10}|Index \d{1,10} out of bounds",
+            "index out of bounds",
+        ),
         # Go, whoever gave up first.
-        (r"context deadline exceeded \(Client\.Timeout[^)\n]{0,80}\)|Client\.Timeout exceeded while[^\n]{0,60}", "context deadline exceeded"),
+        (
+            r"context deadline exceeded \(Client\.Timeout[^)\n]{0,80}\)|Client\.Timeout exceeded while[^\n]{0,60}",
+            "context deadline exceeded",
+        ),
     )
 )
 _ANY = re.compile(
     r"JSON|propert|lexical|initialization|not an object|\(In |Can't find|onstant|fetch|Load|mport|chunk|ResizeObserver"
-    r"|undefined|Index|Client\.Timeout"
+    r"|ndefined|Index|Client\.Timeout|not a |iterable|rray offset|for model|panicked|\$"
 )
 
 

@@ -30,10 +30,11 @@ _TIME = re.compile(
     r" {1,2}\d{1,2},?(?: \d{4},?)?(?: \d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?(?: \d{4}\b)?(?: (?:UTC|GMT|[+-]\d{4}))?"
     r"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? )?\d{1,2}[ /-](?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
     r"[a-z]{0,6}[ /-]\d{2,4}(?:[ :]\d\d:\d\d(?::\d\d)?)?(?: ?(?:UTC|GMT|[+-]\d{4}))?"
-    r"|\b\d{1,2}\.\d{1,2}\.\d{4}(?:,? \d\d:\d\d(?::\d\d)?)?\b"
+    r"|\b\d{1,2}[./]\d{1,2}[./]\d{4}(?:,? \d\d:\d\d(?::\d\d)?)?\b"
     r"|\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:UTC|GMT|AM|PM|Z)\b)?(?![:\w])"
     r"|\bP(?:\d{1,4}D)?T(?:\d{1,9}(?:\.\d{1,9})?[HMS]){1,3}\b"
 )
+_GO_PREFIX = re.compile(r"\A[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} +\d{1,9} ")
 _LOG_PREFIX = re.compile(r"\A<time> \S{1,80} (?=[\w./-]{1,60}(?:\[\d{1,9}\])?: )")
 _ADDRESS = re.compile(
     r"/?(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2}\b)?(?::\d{1,5}\b)?"
@@ -51,6 +52,7 @@ _HOST = re.compile(
 _UUID = r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Fa-f])"
 _POD = r"(?<=[a-z0-9]-)(?:[0-9a-f]{6,10}-[a-z0-9]{5}|(?=[a-z]{0,4}\d)[bcdfghjklmnpqrstvwxz2456789]{5})(?![A-Za-z0-9-])"
 _HEX = (
+    r"(?<=-)(?=[a-f]{0,5}\d)(?=\d{0,5}[a-f])[0-9a-f]{4,6}(?![A-Za-z0-9-])|"
     r"\b0x[0-9A-Fa-f]{1,32}\b|(?<=@)[0-9a-f]{4,8}\b"
     r"|(?<![A-Za-z0-9])(?=[a-f]{0,63}\d)(?=\d{0,63}[a-f])[0-9a-f]{7,64}(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9])(?=[A-F]{0,63}\d)(?=\d{0,63}[A-F])[0-9A-F]{12,64}(?![A-Za-z0-9])"
@@ -82,12 +84,12 @@ _UNIT = (
 )
 _NUMBER = re.compile(
     r"(?<![A-Za-z\d])(?:\d{1,9}(?:\.\d{1,9})?(?:ms|ns|us|µs|[hms])){2,6}(?![A-Za-z\d])"
+    r"|\+\d{1,3}[ \d()/-]{6,20}\d\b|\d+\.\d+\.\d+[-+](?:alpha|beta|rc|snapshot|pre|build|dev|final|release)[\w.+-]{0,60}"
     r"|[€$£]?(?:(?<![\w)\]])[-+])?\d+(?:[.,'’\u00a0\u202f]\d+)*" + _UNIT
 )
-_SAME_AGAIN = re.compile(r"(<(?:n|value|address|path)>)(?:\s?(?:[,;/|x×:-]|and|und|->)?\s?\1)+")
-_PARAMETERS = re.compile(
-    r"(?:\$<n>|%s|\?|%\(\w{1,80}\)s|:\w{1,80})(?:, ?(?:\$<n>|%s|\?|%\(\w{1,80}\)s|:\w{1,80}))+|\(<n>,\)"
-)
+_SAME_AGAIN = re.compile(r"(\(?<(?:n|value|address|path)>\)?)(?:\s?(?:[,;/|x×:-]|and|und|->)?\s?\1)+")
+_PLACE = r"(?:\$<n>|%s|\?|%\([\w<>]{1,80}\)s|:\w{1,80})"
+_PARAMETERS = re.compile(rf"{_PLACE}(?:, ?{_PLACE})+|\(<n>,\)")
 _ASSIGNED_DATA = re.compile(
     r"\b((?:[A-Za-z]{1,20}[_. -])?(?P<noun>[A-Za-z]{2,20}?)(?:[_. -]?(?:id|uuid|name|key|number|no)s?)?(?:=|: ))"
     r"(?P<data>[\w.@+/-]{1,200})(?=[\s,;)\]}&]|\Z)",
@@ -106,7 +108,7 @@ def template(message: str) -> str:
     text = in_one_wording(without_documents(_CUT_OFF.sub("", message[:MOST_LOOKED_AT])))
     has_digit = any(map(text.__contains__, "0123456789"))
     if has_digit:
-        text = with_telling_hidden(text)
+        text = with_telling_hidden(_GO_PREFIX.sub("<time> ", text))
     if "(" in text:
         text = _ASSIGNED.sub(")=(<value>)", text)
     text = _OPEN_QUOTE.sub("<value>", _QUOTED.sub(_quoted, text))

@@ -30,7 +30,7 @@ VALUES = frozenset(
 ASSIGNED_DATA = frozenset(
     """account address customer user username tenant order invoice email file filename sku host hostname ip client
     instance worker pod phone product recipient sender session subject person payload token trace span request req
-    correlation message_id key input job took duration elapsed latency""".split()
+    correlation id uuid guid number nr key input job took duration elapsed latency""".split()
 )
 # After it: «'x' property», «'x' object has no attribute».
 NAMED_AFTER = frozenset(
@@ -45,6 +45,9 @@ MESSAGE_FOLLOWS = re.compile(
 )
 LAST_WORD = re.compile(r"([A-Za-z]+)[\s:=(\[,]{0,3}\Z")
 NEXT_WORD = re.compile(r"[\s:]{1,2}([A-Za-z]+)")
+_TELLS_AFTER = re.compile(
+    r"[\s:]{1,2}(?:is|was|are) (?:an? )?(?:required|missing|undefined|not defined|not set|unknown|unexpected|not allowed)\b"
+)
 # A name as programs have it, not a word: with an inner underscore or hump, all in capitals, or with dots.
 CODE_NAME = re.compile(
     r"_{0,2}[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+_{0,2}|[a-z]+[0-9]?(?:[A-Z][a-z0-9]*)+|[A-Z]{4,}"
@@ -75,7 +78,7 @@ def kept_name(text: str, before: str, after: str) -> str:
     elif noun in NAMES or noun.removesuffix("s") in NAMES:
         name = name.partition(", ")[0]  # «assembly 'A, Version=1.0, Culture=neutral'»
         is_name = LOOSE_NAME.fullmatch(name) is not None and not _DATA_FILE.search(name)
-    elif following and following[1].lower() in NAMED_AFTER:
+    elif (following and following[1].lower() in NAMED_AFTER) or _TELLS_AFTER.match(after):
         is_name = LOOSE_NAME.fullmatch(name) is not None
     elif not before.strip() and not after.strip():  # «KeyError: 'customer'»
         is_name = PLAIN_NAME.fullmatch(name) is not None

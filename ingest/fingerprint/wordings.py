@@ -53,8 +53,8 @@ _WORDINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"(?:undefined|object null|[\w$.]{1,80}) is not iterable(?: \([^)\n]{1,120}\))?", "is not iterable"),
         (
-            r"\b[A-Za-z_$][\w$]?(?:\.[A-Za-z_$][\w$]?)*(?=\.[\w$]{3,80} is not a (?:function|constructor)| is not a (?:function|constructor))",
-            "it",
+            r"(?<![\w$.])[A-Za-z_$][\w$]?((?:\.[\w$]{1,80}){0,6}) is not (a function|a constructor|iterable)",
+            r"it\1 is not \2",  # what minifying called it
         ),
         # PHP 7 and 8.
         (r"Undefined (?:array key|index:?|offset:?) \"?([\w.-]{1,80})\"?", r"undefined key ⟨\1⟩"),

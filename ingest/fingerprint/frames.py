@@ -62,6 +62,9 @@ _NET_STATE = re.compile(r"[.+]<(\w+)>d__\d+(?:`\d+)?$")
 _RUBY_OWNER = re.compile(r"^(?:[A-Z]\w*(?:::[A-Z]\w*)*|singleton class)[#.](?=[a-z_])")
 _PHP_OWNER = re.compile(r"^.*(?:::|->)|^.*\\(?=\{closure)", re.DOTALL)
 _CLOSURE_IN = re.compile(r"^(?:closure #\d+|anonymous fn/\d+|implicit closure #\d+)(?: \([^)]*\))? in ")
+_FUNCTION_NUMBER = re.compile(
+    r"(?:__\d+|_\d{4,})$|(?<=lambda_method)\d+|(?<=-fun)-\d+-$|(?<=\$)eval\d+|(?<=-)\d+(?=-$)"
+)
 _NET_CLOSURE = re.compile(r"<>c(?:__DisplayClass\d+_\d+)?(?:<[^>]*>)?[.+]")
 _NET_LOCAL = re.compile(r"^(?:.*\.)?<(\w+)>g__(\w+)\|[\d_]+$")
 _RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )+")
@@ -98,11 +101,11 @@ def steps_of(frames: tuple[Frame, ...], *, are_ours: bool, is_overflow: bool = F
             if place in (before, after):
                 continue  # an anonymous function within a named one of the same file comes and goes
         step = f"{place}:{function}"
-        if step not in steps:
+        if step in steps:
+            del steps[steps.index(step) + 1 :]  # what called itself in between is a recursion
+        else:
             steps.append(step)
-            if len(steps) == _MOST_STEPS:
-                break
-    return steps or [f"{place}:{function}" for place, function in named[:1]]
+    return steps[:_MOST_STEPS] or [f"{place}:{function}" for place, function in named[:1]]
 
 
 def are_telling(steps: list[str]) -> bool:
@@ -149,8 +152,8 @@ def _function(function: str, *, is_script: bool) -> str:
         name = _RUST_CLOSURE.sub("", _RUST_HASH.sub("", name))
     if "{closure" in name or "->" in name or "\\" in name or "class@anonymous" in name:
         name = _PHP_OWNER.sub("", _PHP_CLOSURE.sub("", name)).rstrip("\\:")
-    name = _CLOSURE_IN.sub("", name)
-    name = _GO_CLOSURE.sub("", _RUBY_TEMPLATE.sub("", _RUBY_BLOCK.sub("", name)))
+    name = _FUNCTION_NUMBER.sub("", _RUBY_TEMPLATE.sub("", _CLOSURE_IN.sub("", name)))
+    name = _GO_CLOSURE.sub("", _RUBY_BLOCK.sub("", name))
     return _script_function(name) if is_script else _unnumbered(name)
 
 
@@ -180,7 +183,7 @@ def _module(module: str) -> str:
         module = _GENERATED_ACCESSOR.sub("Accessor", _JVM_GENERATED.sub("", module))
     if "Container" in module:
         module = _SYMFONY_CONTAINER.sub("Container", module)
-    return _NUMBER.sub("#", module)
+    return _NUMBER.sub("#", _HASHED_PART.sub("#", module))
 
 
 def _file(file: str) -> str:

@@ -31,6 +31,12 @@ _SEVERAL = re.compile(
 )  # the first one tells
 _AT_SOURCE = re.compile(r"\s*at \[Source: [^\n]{0,600}?line: \d{1,9}, column: \d{1,9}\]")
 _OF_REQUEST = re.compile(r"(, client: )[\d.:a-f]{3,45}, server: [^\n]*")  # what a web server adds about the request
+_RETRIED = re.compile(
+    r"[,;.:(] ?\(?(?:retrying|re-?queue?ing|will (?:be )?retr(?:y|ied)|retry (?:in|after|at)|giving up|gave up|no more retries"
+    r"|next (?:try|attempt|retry))\b[^,;:()\n]{0,80}\)?"
+    r"|,? ?\(?(?:and |\+ ?)\d{1,9} (?:more|others?)\b[^,.;)\n]{0,40}\)?",
+    re.IGNORECASE,
+)
 _LATER_ADVICE = re.compile(r"[.;] (?:Did you mean|Perhaps you meant|See |For more information|Please )[^\n]*")
 
 
@@ -46,7 +52,7 @@ def without_documents(text: str) -> str:
     if ", client: " in text:
         text = _OF_REQUEST.sub("", text)
     text = _SQLALCHEMY.sub("", text)
-    text = _LATER_ADVICE.sub("", text)
+    text = _RETRIED.sub("", _LATER_ADVICE.sub("", text))
     if "<" in text and (page := _HTML.search(text)):
         text = f"{text[: page.start()]}<html>"
     if ("{" in text or "[" in text) and (begin := _JSON.search(text)):

@@ -30,6 +30,8 @@ _TIME = re.compile(
     r" {1,2}\d{1,2},?(?: \d{4},?)?(?: \d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?(?: \d{4}\b)?(?: (?:UTC|GMT|[+-]\d{4}))?"
     r"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? )?\d{1,2}[ /-](?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
     r"[a-z]{0,6}[ /-]\d{2,4}(?:[ :]\d\d:\d\d(?::\d\d)?)?(?: ?(?:UTC|GMT|[+-]\d{4}))?"
+    r"|\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:January|February|March|April|May|June|July|August|September"
+    r"|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\.? \d{4})\b|\b\d{8}T\d{4,6}Z?\b"
     r"|\b\d{1,2}[./]\d{1,2}[./]\d{4}(?:,? \d\d:\d\d(?::\d\d)?)?\b"
     r"|\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:UTC|GMT|AM|PM|Z)\b)?(?![:\w])"
     r"|\bP(?:\d{1,4}D)?T(?:\d{1,9}(?:\.\d{1,9})?[HMS]){1,3}\b"
@@ -44,7 +46,7 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(
-    r"(?<![\w.@/-])(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.){1,10}"
+    r"(?<![\w.@/-])(?:\*\.)?(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.){1,10}"
     r"(?:com|net|org|edu|gov|info|biz|io|ai|dev|cloud|app|tech|xyz|internal|intern|local|localdomain|lan|corp|home|svc"
     r"|example|invalid|test|localhost|eu|de|at|ch|fr|nl|uk|us|ca|au|se|pl|es|jp|cn|br|be|dk|fi|cz)"
     r"(?::\d{1,5})?(?![\w(-]|\.\w)|\blocalhost(?::\d{1,5})?\b"
@@ -65,6 +67,12 @@ _LABELLED = (
 _RANDOM = r"\bamq\.(?:ctag|gen)-[\w-]{10,60}|\bdata:[\w/+.-]{1,60};base64,[\w+/=]{1,1000}"
 _IDS = re.compile("|".join((_RANDOM, _UUID, _LABELLED, _POD, _HEX, _BUSINESS)))
 _MIXED = re.compile(r"(?<![A-Za-z0-9+/=])(?=[A-Za-z+/]{0,60}\d)[A-Za-z0-9+/]{6,200}={0,2}(?![A-Za-z0-9+/=])")
+_TOKEN = re.compile(
+    r"(?<![\w-])(?=[A-Za-z_-]{0,40}\d)(?=[a-z\d_-]{0,40}[A-Z])(?=[A-Z\d_-]{0,40}[a-z])[\w-]{16,64}(?![\w-])"
+)
+_PREFIXED = re.compile(
+    r"(?<![A-Za-z0-9])([a-z]{2,8}_)(?=[a-z0-9]{0,64}[A-Z])(?=[A-Z0-9]{0,64}[a-z])[A-Za-z0-9]{10,64}(?![A-Za-z0-9_])"
+)
 _CHANGES = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
 _PATH = re.compile(
     r"(?<![\w.<>:/\\-])(?:~|[A-Za-z]:)?(?:[/\\]{1,2}[\w.@+~%$=-]{1,128}){2,32}[/\\]?(?:\?[^\s\"'<>)]{0,300})?"
@@ -80,14 +88,14 @@ _DATA_FILE = re.compile(
 )
 _UNIT = (
     r"(?: ?(?:ns|µs|μs|us|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|[KMGTkmgt]i?[Bb]|[KMGT]i|bytes?|percent|EUR|USD|GBP|CHF)"
-    r"(?![A-Za-z])|[smhdBKMG](?![A-Za-z])| ?[%€$£])?"
+    r"(?![A-Za-z])|[smhdBkKMGT](?![A-Za-z])|(?:st|nd|rd|th)(?![A-Za-z])|[eE][+-]?\d{1,4}(?![A-Za-z])| ?[%€$£])?"
 )
 _NUMBER = re.compile(
     r"(?<![A-Za-z\d])(?:\d{1,9}(?:\.\d{1,9})?(?:ms|ns|us|µs|[hms])){2,6}(?![A-Za-z\d])"
     r"|\+\d{1,3}[ \d()/-]{6,20}\d\b|\d+\.\d+\.\d+[-+](?:alpha|beta|rc|snapshot|pre|build|dev|final|release)[\w.+-]{0,60}"
     r"|[€$£]?(?:(?<![\w)\]])[-+])?\d+(?:[.,'’\u00a0\u202f]\d+)*" + _UNIT
 )
-_SAME_AGAIN = re.compile(r"(\(?<(?:n|value|address|path)>\)?)(?:\s?(?:[,;/|x×:-]|and|und|->)?\s?\1)+")
+_SAME_AGAIN = re.compile(r"(\(?<(?:n|value|address|path)>\)?)(?:\s?(?:[,;/|x×:-]|and|und|or|->)?\s?\1)+")
 _PLACE = r"(?:\$<n>|%s|\?|%\([\w<>]{1,80}\)s|:\w{1,80})"
 _PARAMETERS = re.compile(rf"{_PLACE}(?:, ?{_PLACE})+|\(<n>,\)")
 _ASSIGNED_DATA = re.compile(
@@ -112,6 +120,8 @@ def template(message: str) -> str:
     if "(" in text:
         text = _ASSIGNED.sub(")=(<value>)", text)
     text = _OPEN_QUOTE.sub("<value>", _QUOTED.sub(_quoted, text))
+    if "_" in text:
+        text = _PREFIXED.sub(r"\1<n>", text)
     if "[" in text:
         text = _MASKED.sub("<masked>", text)
     if "@" in text:
@@ -133,7 +143,7 @@ def template(message: str) -> str:
     text = _DATA_FILE.sub("<path>", text)
     if has_digit:
         text = _IDS.sub("<n>", text)
-        text = _MIXED.sub(_mixed, text)
+        text = _MIXED.sub(_mixed, _TOKEN.sub(_mixed, text))
         text = _NUMBER.sub("<n>", text)
     return _finished(text)
 

@@ -34,7 +34,17 @@ _OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 _FACT = re.compile(r"⟨[^⟩]{1,160}⟩|\bE[A-Z]{4,20}\b|\b\d{1,6}\b")
-_PREFIXES = ("Uncaught ", "Unhandled ", "(in promise) ", "exception ", "Error: ", "panic: ")
+_PREFIXES = (
+    "Uncaught ",
+    "Unhandled ",
+    "(in promise) ",
+    "exception ",
+    "Error: ",
+    "panic: ",
+    "ERROR: ",
+    "FATAL: ",
+    "WARNING: ",
+)
 
 
 def fingerprint(source: str, metadata: JsonObject, title: str) -> str:

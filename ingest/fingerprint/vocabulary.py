@@ -73,7 +73,7 @@ def kept_name(text: str, before: str, after: str) -> str:
     name = text.strip()
     if before.endswith("["):  # a["key"]
         is_name = PLAIN_NAME.fullmatch(name) is not None
-    elif noun in VALUES:
+    elif noun in VALUES or noun.removesuffix("s") in VALUES:
         is_name = False
     elif noun in NAMES or noun.removesuffix("s") in NAMES:
         name = name.partition(", ")[0]  # «assembly 'A, Version=1.0, Culture=neutral'»

@@ -16,6 +16,9 @@ class Predecessors:
     def __init__(self) -> None:
         self._told: dict[tuple[str | None, str], None] = {}
 
+    def __len__(self) -> int:
+        return len(self._told)
+
     def first(self, project_id: str | None, group: str, older: Callable[[], str | None]) -> str | None:
         """`older()` at the first sight of a project's `group`, afterwards None."""
         seen = (project_id, group)

@@ -33,7 +33,7 @@ _TIME = re.compile(
     r"|\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(?:January|February|March|April|May|June|July|August|September"
     r"|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\.? \d{4})\b|\b\d{8}T\d{4,6}Z?\b"
     r"|\b\d{1,2}[./]\d{1,2}[./]\d{4}(?:,? \d\d:\d\d(?::\d\d)?)?\b"
-    r"|\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:UTC|GMT|AM|PM|Z)\b)?(?![:\w])"
+    r"|(?<![\w.:])\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:UTC|GMT|AM|PM|Z)\b)?(?![:\w])"
     r"|\bP(?:\d{1,4}D)?T(?:\d{1,9}(?:\.\d{1,9})?[HMS]){1,3}\b"
 )
 _GO_PREFIX = re.compile(r"\A[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} +\d{1,9} ")

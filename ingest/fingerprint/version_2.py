@@ -16,7 +16,8 @@ from ingest.fingerprint.templates import MOST_LOOKED_AT, template
 from ingest.models import JsonObject
 
 VERSION = 2
-_MOST_FRAMES, _LONGEST_NAME, _MOST_CAUSES = 60, 300, 5
+_OUTERMOST, _INNERMOST = 20, 60  # frames that are looked at
+_LONGEST_NAME, _MOST_CAUSES = 300, 5
 _LONGEST_STACK = 16_000
 
 _OF_RUNTIMES = frozenset(
@@ -129,7 +130,9 @@ def _path(given: Any) -> tuple[tuple[Frame, ...], bool]:
         return (), False
     ours: list[Frame] = []
     others: list[Frame] = []
-    for frame in given[-_MOST_FRAMES:]:
+    if len(given) > _OUTERMOST + _INNERMOST:
+        given = given[:_OUTERMOST] + given[-_INNERMOST:]
+    for frame in given:
         if isinstance(frame, dict):
             get = frame.get
             step = (_name(get("file")), _name(get("function")), _name(get("module")))

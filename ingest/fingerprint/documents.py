@@ -2,6 +2,8 @@
 
 import re
 
+import re2
+
 from ingest.fingerprint.telling import hidden
 
 _JSON = re.compile(r"\{\s*\\?[\"'][\w.-]{1,60}\\?[\"']\s*:|\[\s*\{")
@@ -22,7 +24,7 @@ _STACK = re.compile(
 _DETAILS = re.compile(
     r"\n(?:DETAIL|HINT|STATEMENT|QUERY|LOCATION):[^\n]*|\nLINE \d{1,6}:[^\n]*(?:\n\s*\^)?|\n\s*\^\s*(?=\n|\Z)"
 )
-_SQLALCHEMY = re.compile(
+_ADDED = re.compile(
     r"\[parameters?: [^\n]*|\(Background on this error at: [^)\n]*\)?|\n?For more information check[^\n]*"
     r"|For further information visit[^\n]*|(?<=input_value=)[^\n]{0,300}?(?=, input_type|\]|\n|\Z)"
 )
@@ -37,11 +39,19 @@ _RETRIED = re.compile(
     r"|,? ?\(?(?:and |\+ ?)\d{1,9} (?:more|others?)\b[^,.;)\n]{0,40}\)?",
     re.IGNORECASE,
 )
+_MAY_BE_RETRIED = re2.compile(rb"(?i)retr[yi]|requeu|re-queu|giving up|gave up|next (?:try|attempt)|\d (?:more|other)")
+_MAY_HAVE_MORE = re2.compile(
+    rb"\[parameter|Background on|or (?:more|further) information|input_value=|[.;] (?:Did you|Perhaps you|See |For |Please )"
+)
+_CUT = ("…", "...", "]", ">", "… ", "... ")
+_CUT_OFF = re.compile(r"\S{0,80}(?:…|\.\.\.|\[(?:cut|truncated)[^\]]{0,40}\]|<truncated>)\s*\Z", re.IGNORECASE)
 _LATER_ADVICE = re.compile(r"[.;] (?:Did you mean|Perhaps you meant|See |For more information|Please )[^\n]*")
 
 
 def without_documents(text: str) -> str:
     """`text` with a document in it replaced by what is telling of it, and without details and stacks below it."""
+    if text.endswith(_CUT):
+        text = f"{text[:-200]}{_CUT_OFF.sub('', text[-200:])}"
     if "\n" in text:
         found = _STACK.search(text)
         if found and text[: found.start()].strip():
@@ -51,8 +61,11 @@ def without_documents(text: str) -> str:
         text = _AT_SOURCE.sub("", text)
     if ", client: " in text:
         text = _OF_REQUEST.sub("", text)
-    text = _SQLALCHEMY.sub("", text)
-    text = _RETRIED.sub("", _LATER_ADVICE.sub("", text))
+    raw = text.encode("utf-8", "replace")
+    if _MAY_HAVE_MORE.search(raw):
+        text = _ADDED.sub("", _LATER_ADVICE.sub("", text))
+    if _MAY_BE_RETRIED.search(raw):
+        text = _RETRIED.sub("", text)
     if "<" in text and (page := _HTML.search(text)):
         text = f"{text[: page.start()]}<html>"
     if ("{" in text or "[" in text) and (begin := _JSON.search(text)):

@@ -2,6 +2,8 @@
 
 import re
 
+import re2
+
 # Telling numbers are hidden from what follows as characters of a private area, and come back at the end.
 _HIDE = {ord(str(digit)): chr(0xE000 + digit) for digit in range(10)}
 _SHOW = {0xE000 + digit: str(digit) for digit in range(10)}
@@ -28,6 +30,11 @@ _TELLING = re.compile(
     r"|\(\d{1,3}(?=: [a-z])",
     re.IGNORECASE,
 )
+_MAY_TELL = re2.compile(
+    rb"(?i)(?:http|status|code|errno|error|sqlstate|signal|exit|return|respond|answer|replied|got|received|unexpected"
+    rb"|failed with)[^0-9]{0,30}[0-9]|\b[1-5][0-9][0-9][ -](?:[a-z]|[245]\.)|\([0-9]{1,3}: |\b0x[8c]0[0-9a-f]{6}"
+    rb"|\b[a-z]{2,6}-?[0-9]{3,6}\b|^[\[(]?[a-z0-9]{4,12}[\s:\])]|[\[(][a-z0-9]{4,12}[\s:\])]"
+)
 _CODE_BEFORE = re.compile(r"\b(\w+[ _-])?code[ :=#(\[\"']{1,3}(\d{1,5})\b", re.IGNORECASE)
 _NOT_A_CODE = frozenset(
     "zip postal post promo coupon discount voucher area country verification bar product item".split()
@@ -51,6 +58,8 @@ def shown(text: str) -> str:
 
 def with_telling_hidden(text: str) -> str:
     """`text` with the digits of all that is telling put away."""
+    if not _MAY_TELL.search(text.encode("utf-8", "replace")):
+        return text
     text = _TELLING.sub(lambda match: hidden(match[0]), text)
     text = _CODE_BEFORE.sub(_hidden_code, text)
     return _TELLING_NAME.sub(lambda match: hidden(match[0]), text)

@@ -8,7 +8,11 @@ from ingest.fingerprint.telling import hidden
 
 _JSON = re.compile(r"\{\s*\\?[\"'][\w.-]{1,60}\\?[\"']\s*:|\[\s*\{")
 _HTML = re.compile(r"<(?:!doctype|html|\?xml|head|body|(?:soap|soapenv|s|env):envelope)\b", re.IGNORECASE)
-_PAIR = r"\\?[\"']({names})\\?[\"']\s*:\s*(?:[\[(]\s*)?(?:\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"'](?:\s*,\s*\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"']\s*[\])])?|(-?\d{{1,6}})\b)"
+_TEXT = r"\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"']"
+_PAIR = (
+    r"\\?[\"']({names})\\?[\"']\s*:\s*(?:[\[(]\s*)?"  # a value, or the first two of several
+    rf"(?:{_TEXT}(?:\s*,\s*{_TEXT}\s*[\])])?|(-?\d{{{{1,6}}}})\b)"
+)
 _CODE = re.compile(_PAIR.format(names="code|error_code|errorCode|error|reason|err|errno|fault"))
 _KIND = re.compile(_PAIR.format(names="type|status|keyword|level"))
 _FIELD = re.compile(
@@ -28,20 +32,21 @@ _ADDED = re.compile(
     r"\[parameters?: [^\n]*|\(Background on this error at: [^)\n]*\)?|\n?For more information check[^\n]*"
     r"|For further information visit[^\n]*|(?<=input_value=)[^\n]{0,300}?(?=, input_type|\]|\n|\Z)"
 )
-_SEVERAL = re.compile(
-    r"(\d+ validation errors? for [^\n]{1,200}\n[^\n]{1,200}\n[^\n]{1,300})\n[\s\S]*"
-)  # the first one tells
+# The first of several tells.
+_SEVERAL = re.compile(r"(\d+ validation errors? for [^\n]{1,200}\n[^\n]{1,200}\n[^\n]{1,300})\n[\s\S]*")
 _AT_SOURCE = re.compile(r"\s*at \[Source: [^\n]{0,600}?line: \d{1,9}, column: \d{1,9}\]")
-_OF_REQUEST = re.compile(r"(, client: )[\d.:a-f]{3,45}, server: [^\n]*")  # what a web server adds about the request
+# What a web server adds about the request.
+_OF_REQUEST = re.compile(r"(, client: )[\d.:a-f]{3,45}, server: [^\n]*")
 _RETRIED = re.compile(
-    r"[,;.:(] ?\(?(?:retrying|re-?queue?ing|will (?:be )?retr(?:y|ied)|retry (?:in|after|at)|giving up|gave up|no more retries"
-    r"|next (?:try|attempt|retry))\b[^,;:()\n]{0,80}\)?"
+    r"[,;.:(] ?\(?(?:retrying|re-?queue?ing|will (?:be )?retr(?:y|ied)|retry (?:in|after|at)|giving up|gave up"
+    r"|no more retries|next (?:try|attempt|retry))\b[^,;:()\n]{0,80}\)?"
     r"|,? ?\(?(?:and |\+ ?)\d{1,9} (?:more|others?)\b[^,.;)\n]{0,40}\)?",
     re.IGNORECASE,
 )
 _MAY_BE_RETRIED = re2.compile(rb"(?i)retr[yi]|requeu|re-queu|giving up|gave up|next (?:try|attempt)|\d (?:more|other)")
 _MAY_HAVE_MORE = re2.compile(
-    rb"\[parameter|Background on|or (?:more|further) information|input_value=|[.;] (?:Did you|Perhaps you|See |For |Please )"
+    rb"\[parameter|Background on|or (?:more|further) information|input_value="
+    rb"|[.;] (?:Did you|Perhaps you|See |For |Please )"
 )
 _CUT = ("…", "...", "]", ">", "… ", "... ")
 _CUT_OFF = re.compile(r"\S{0,80}(?:…|\.\.\.|\[(?:cut|truncated)[^\]]{0,40}\]|<truncated>)\s*\Z", re.IGNORECASE)

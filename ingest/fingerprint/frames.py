@@ -26,12 +26,14 @@ _ROOT = re.compile(
     r"|^[A-Za-z]:[/\\]|^.*/BOOT-INF/(?:classes|lib)[/!]*"
 )
 _HOMES = frozenset(
-    "app apps srv opt var www html home users user root tmp usr local code build builds work workspace src "
-    "current release releases deploy deployment deployments shared live blue green main master dist out lib "
-    "task function functions wwwroot site inetpub public static assets js bin target classes service services repo".split()
+    """app apps srv opt var www html home users user root tmp usr local code build builds work workspace src current
+    release releases deploy deployment deployments shared live blue green main master dist out lib task function
+    functions wwwroot site inetpub public static assets js bin target classes service services repo""".split()
 )
 _BUNDLE_HASH = re.compile(
-    r"[.~_-](?:(?=[A-Za-z_]{0,31}\d|[a-f]{8})[A-Za-z0-9_]{6,40}|(?=[A-Za-z_]{0,5}[a-z_][A-Z][A-Za-z_]{0,5}?[a-z_][A-Z])[A-Za-z_]{8})(?=(?:\.(?:min|bundle|chunk|module|prod|production))*\.[cm]?js$|\.css$)"
+    r"[.~_-](?:(?=[A-Za-z_]{0,31}\d|[a-f]{8})[A-Za-z0-9_]{6,40}"
+    r"|(?=[A-Za-z_]{0,5}[a-z_][A-Z][A-Za-z_]{0,5}?[a-z_][A-Z])[A-Za-z_]{8})"
+    r"(?=(?:\.(?:min|bundle|chunk|module|prod|production))*\.[cm]?js$|\.css$)"
 )
 _HASHED_WHOLE = re.compile(r"^(?=[A-Za-z]{0,30}\d)[0-9a-f]{6,40}(?=\.)|^[0-9a-f]{16,40}(?=\.)", re.IGNORECASE)
 _HASHED_PART = re.compile(r"(?<![A-Za-z0-9])(?=[a-f]{0,40}\d)[0-9a-f]{7,40}(?![A-Za-z0-9])")
@@ -40,9 +42,10 @@ _NUMBER = re.compile(r"\d+")
 _QUERY = re.compile(r"[?#].*$", re.DOTALL)
 
 _ANONYMOUS = re.compile(
-    r"^(?:<?\(?\[?anonymous(?: function| class)?\]?\)?>?|\?|<unknown>|unknown|<lambda>|lambda|\{+closure\}+|closure|eval( code)?"
-    r"|<eval>|eval at .*|<module>|<main>|<top \(required\)>|global code|module code|func|fn|<fn>|callback|_callee\d*\$?|_temp"
-    r"|invokesuspend|asyncgenerator(?:step)?|_next|_throw|step|fulfilled|rejected|__awaiter|value|main|0x[0-9a-f]+|)$",
+    r"^(?:<?\(?\[?anonymous(?: function| class)?\]?\)?>?|\?|<unknown>|unknown|<lambda>|lambda|\{+closure\}+|closure"
+    r"|eval( code)?|<eval>|eval at .*|<module>|<main>|<top \(required\)>|global code|module code|func|fn|<fn>|callback"
+    r"|_callee\d*\$?|_temp|invokesuspend|asyncgenerator(?:step)?|_next|_throw|step|fulfilled|rejected|__awaiter|value"
+    r"|main|0x[0-9a-f]+|)$",
     re.IGNORECASE,
 )
 _IN_PYTHON = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")  # newer versions have no frame for most

@@ -16,7 +16,8 @@ _CALL = re.compile(
     re.MULTILINE,
 )
 _MARK = re.compile(
-    r"\n[ \t]*at |\nTraceback|^Traceback|\ngoroutine \d|\n[ \t]*(?:from )?\S{1,200}:\d+:in [`']|\n#0 |\nstack backtrace:"
+    r"\n[ \t]*at |\nTraceback|^Traceback|\ngoroutine \d|\n[ \t]*(?:from )?\S{1,200}:\d+:in [`']|\n#0 "
+    r"|\nstack backtrace:"
 )
 
 

@@ -24,7 +24,8 @@ _TELLING = re.compile(
     r"|error(?: #?|: (?=[45]\d\d\b))(?:code[ :]{1,2})?"
     r")-?\d{1,5}\b(?![.,]\d)"
     r"|\b(?:return(?:ed|s)|respond(?:ed|s) with|answer(?:ed|s)|replied|got|received|unexpected|failed with)"
-    r"(?: an?)?[ :]{1,2}(?:(?:http|status|code|response)[ :]{1,2}){0,2}[1-5]\d\d(?=\s*(?:\Z|[^\s\w%]|\n|(?:from|for|on|at|while|when)\b))"
+    r"(?: an?)?[ :]{1,2}(?:(?:http|status|code|response)[ :]{1,2}){0,2}[1-5]\d\d"
+    r"(?=\s*(?:\Z|[^\s\w%]|\n|(?:from|for|on|at|while|when)\b))"
     r"|(?<![\w.])[1-5]\d\d(?= (?:" + _REASON_PHRASE + r")\b)"
     r"|(?<![\w.])[245]\d\d[ -][245]\.\d{1,3}\.\d{1,3}\b"
     r"|\(\d{1,3}(?=: [a-z])",
@@ -41,7 +42,8 @@ _NOT_A_CODE = frozenset(
 )
 _TELLING_NAME = re.compile(
     r"\b(?:ORA|PLS|TNS|DPI|DPY|RMAN|MSB|NETSDK|SQL|CVE|JWT)-?\d{3,6}\b"
-    r"|(?:\A|[\[(]|\b(?i:error|code|SQLSTATE)[ :=\[(]{1,3})(?=[A-Z0-9]{4,12}\b)(?=\d{0,4}[A-Z])[A-Z0-9]{0,8}\d[A-Z0-9]{0,5}(?=[\s:\])])"
+    r"|(?:\A|[\[(]|\b(?i:error|code|SQLSTATE)[ :=\[(]{1,3})"
+    r"(?=[A-Z0-9]{4,12}\b)(?=\d{0,4}[A-Z])[A-Z0-9]{0,8}\d[A-Z0-9]{0,5}(?=[\s:\])])"
     r"|SQLSTATE[ :=\[(]{1,3}[0-9A-Z]{5}\b|\b0x[8Cc]0[0-9A-Fa-f]{6}\b"
 )
 

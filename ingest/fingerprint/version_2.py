@@ -1,8 +1,8 @@
 """Version 2: what was said, where it happened, and what had caused it.
 
 The source, the workflow's node, the exception's type, the innermost steps through the program's own code, the message
-without what varies, a status or code beside it, and the causes below. What a runtime says in its own words (of a type of
-its own, where there are steps) counts by its names and numbers alone: engines and versions word the same otherwise.
+without what varies, a status or code beside it, and the causes below. What a runtime says in its own words counts by
+its names and numbers alone where there are steps: engines, and versions of them, word the same otherwise.
 """
 
 import re

@@ -200,7 +200,7 @@ def test_version_2_gives_the_keys_that_it_always_gave() -> None:
 def test_every_process_gives_the_same_keys() -> None:
     script = "from tests.ingest.fingerprint.test_grouping import golden; print(golden())"
     told = [
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             [sys.executable, "-c", script],
             env={**os.environ, "PYTHONHASHSEED": seed},
             check=True,

@@ -8,13 +8,14 @@ from ingest.fingerprint.telling import hidden
 
 _JSON = re.compile(r"\{\s*\\?[\"'][\w.-]{1,60}\\?[\"']\s*:|\[\s*\{")
 _HTML = re.compile(r"<(?:!doctype|html|\?xml|head|body|(?:soap|soapenv|s|env):envelope)\b", re.IGNORECASE)
+_XML = re.compile(r"<([A-Za-z][\w:.-]{0,60})[^<>\n]{0,300}>[\s\S]*</\1>")
+_XML_CODE = re.compile(r"<(?:\w{1,20}:)?(?:faultcode|error|code)>([\w.:-]{1,60})<", re.IGNORECASE)
 _TEXT = r"\\?[\"']([^\"'\\\n]{{1,60}})\\?[\"']"
 _PAIR = (
     r"\\?[\"']({names})\\?[\"']\s*:\s*(?:[\[(]\s*)?"  # a value, or the first two of several
     rf"(?:{_TEXT}(?:\s*,\s*{_TEXT}\s*[\])])?|(-?\d{{{{1,6}}}})\b)"
 )
 _CODE = re.compile(_PAIR.format(names="code|error_code|errorCode|error|reason|err|errno|fault"))
-_KIND = re.compile(_PAIR.format(names="type|status|keyword|level"))
 _FIELD = re.compile(
     _PAIR.format(names="path|field|param|parameter|property|loc|pointer|column|constraint|target|source")
 )
@@ -73,6 +74,9 @@ def without_documents(text: str) -> str:
         text = _RETRIED.sub("", text)
     if "<" in text and (page := _HTML.search(text)):
         text = f"{text[: page.start()]}<html>"
+    if "</" in text and (page := _XML.search(text)):
+        code = _XML_CODE.search(page[0])
+        text = f"{text[: page.start()]}<xml {code[1] if code else ''}>{text[page.end() :]}"
     if ("{" in text or "[" in text) and (begin := _JSON.search(text)):
         end = _end(text, begin.start())
         text = f"{text[: begin.start()]}{_told(text[begin.start() : end])}{text[end:]}"
@@ -95,8 +99,7 @@ def _told(document: str) -> str:
         code = hidden(code)
     if (not code or document == code) and (said := _SAID.search(document)):
         code = (said[2] or "")[:60]
-    code = code or hidden(_first(_KIND, document))
-    return f"<json {code} {'' if field.startswith('/') else field}>" if code or field else "<json>"
+    return f"<json {code} {'' if field.startswith('/') else field}>" if code else "<json>"
 
 
 def _first(expression: re.Pattern[str], document: str) -> str:

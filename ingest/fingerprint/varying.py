@@ -83,6 +83,20 @@ _PREFIXED = re.compile(
     r"(?<![A-Za-z0-9])([a-z]{2,8}_)(?=[a-z0-9]{0,64}[A-Z])(?=[A-Z0-9]{0,64}[a-z])[A-Za-z0-9]{10,64}(?![A-Za-z0-9_])"
 )
 _PHONE = re.compile(r"\+\d{1,3}[ \d()/-]{6,20}\d\b")
+_OF_SOMEBODY = re.compile(
+    r"\b(for|of|by|from|as) (tenant|user|customer|account|owner|login|client|merchant|organi[sz]ation|team) "
+    r"(?!(?:id|name|data|input|context|account|with|in|is|was|has|not|and|or|to|on|at|the|who|that|without|could)\b)"
+    r"[\w.-]{1,80}"
+)
+_NAMED_HOST = re.compile(
+    r"\b((?:host|server|node|instance|worker|broker|machine|replica|shard|pod|on)[ =]|on (?:host|server|node) )"
+    r"[a-z0-9]{1,40}(?:-[a-z0-9]{1,40}){1,8}\b(?![.\w<-])"
+)
+_REGION = re.compile(
+    r"\b(?:us|eu|ap|sa|ca|me|af|il|cn|europe|asia|australia|southamerica|northamerica|africa)-(?:gov-)?"
+    r"(?:north|south|east|west|central|northeast|northwest|southeast|southwest)-?\d[a-z]?(?:-[a-z])?\b"
+)
+_FIELDS = re.compile(r"(?<![^\s\"'])[^\s;|\"']{0,80}(?:[;|][^\s;|\"']{0,80}){2,40}(?![^\s\"'])")
 _TAG = re.compile(r"\bamq\.(?:ctag|gen)-[\w-]{10,60}")
 
 # Numbers, with their units.
@@ -110,9 +124,12 @@ def without_varying(text: str) -> str:
         text = _PHONE.sub("<n>", text)
     if "/" in text:
         text = _RELATIVE.sub(_path, text)
+    text = _REGION.sub("<host>", _OF_SOMEBODY.sub(r"\1 \2 <value>", text))
+    if ";" in text or "|" in text:
+        text = _FIELDS.sub("<value>", text)
     if _MAY_HAVE_TIME.search(text.encode("utf-8", "replace")):
         text = _LOG_PREFIX.sub("<time> ", _TIME.sub("<time>", text))
-    text = _WORD.sub(_word_of, text)
+    text = _NAMED_HOST.sub(r"\1<host>", _WORD.sub(_word_of, text))
     if "localhost" in text:
         text = _LOCALHOST.sub("<host>", text)
     text = _NUMBER.sub("<n>", text)

@@ -28,6 +28,12 @@ _OF_RUNTIMES = frozenset(
     IndexError KeyError ZeroDivisionError UnicodeDecodeError UnicodeEncodeError JSONDecodeError NoMethodError
     NoSuchElementException StopIteration ZeroDivisionException""".split()
 )
+# Their words are the browser's, and no two browsers name the same parts.
+_OF_BROWSERS = frozenset(
+    """AbortError ConstraintError DataCloneError DataError EncodingError HierarchyRequestError InvalidAccessError
+    InvalidCharacterError InvalidStateError NotAllowedError NotFoundError NotReadableError NotSupportedError
+    OperationError QuotaExceededError SecurityError TransactionInactiveError DOMException""".split()
+)
 _OVERFLOW = re.compile(
     r"\A(?:RecursionError|StackOverflowError|StackOverflowException|SystemStackError)\Z"
     r"|maximum call stack|too much recursion|stack overflow|stack exceeds|stack level too deep|recursion depth exceeded"
@@ -94,7 +100,9 @@ def _group(
         parts = [source, node, "overflow", *steps]
     else:
         said = _said(kind, message, value)
-        if kind in _OF_RUNTIMES and are_telling(steps):
+        if kind in _OF_BROWSERS and are_telling(steps):
+            said = ""
+        elif kind in _OF_RUNTIMES and are_telling(steps):
             said = " ".join(sorted(set(_FACT.findall(said))))
         parts = [source, node, _kind(module, kind), *codes, said, *steps]
     for cause_module, cause_type, cause_value in causes:

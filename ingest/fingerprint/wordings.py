@@ -59,6 +59,7 @@ _WORDINGS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("module script", r"Importing a module script failed", "a chunk failed to load"),
         ("chunk", r"Loading (?:CSS )?chunk \S{1,80} failed", "a chunk failed to load"),
         ("Failed to fetch", r"Failed to fetch\b", "fetch failed"),
+        ("abort", r"(?:The user aborted a request|(?:The operation was|Fetch is) aborted)\b\.?", "aborted"),
         ("NetworkError", r"NetworkError when attempting to fetch resource", "fetch failed"),
         ("Load failed", r"(?:\A|(?<=: ))Load failed\b", "fetch failed"),
         (
@@ -114,6 +115,8 @@ _WORDINGS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
             "index out of bounds",
         ),
         ("Connection", r"\b(Connection [a-z ]{1,40}) \(\1\)", r"\1"),
+        ("expected", r"((?:expected|but was|actual|got)[: ]{1,2})<[^<>\n]{0,200}>", r"\1<value>"),
+        ("Command '", r"Command '\[?'?([\w./-]{1,200})[^\n]{0,600}?' (?=returned|timed out|died)", r"Command \1 "),
         # Go, whoever gave up first.
         ("Client.Timeout", r" ?\(Client\.Timeout[^)\n]{0,80}\)", ""),
     )

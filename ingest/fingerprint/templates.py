@@ -39,6 +39,16 @@ _FORMS = re.compile(r"\b(?:were|are|have|do)\b")
 _ONE_FORM = {"were": "was", "are": "is", "have": "has", "do": "does"}
 
 
+_PLACEHOLDER = re.compile(r"<(?:n|value|time|url|host|address|path|email|masked|html)>")
+_BETWEEN = re.compile(r"[^\w⟨⟩*#$]+")
+
+
+def essence(message: str) -> str:
+    """The words of a message's template, without the places of what varies: whether there was one, and of which make,
+    varies too."""
+    return _BETWEEN.sub(" ", _PLACEHOLDER.sub(" ", template(message))).strip()
+
+
 @lru_cache(maxsize=4096)
 def template(message: str) -> str:
     """What stays the same of a message's first 1,000 characters, in at most 220 characters."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest.fingerprint.frames import Frame, are_telling, steps_of
 from ingest.fingerprint.stacks import frames_in, holds_stack
-from ingest.fingerprint.templates import MOST_LOOKED_AT, template
+from ingest.fingerprint.templates import MOST_LOOKED_AT, essence
 from ingest.models import JsonObject
 
 VERSION = 2
@@ -106,16 +106,16 @@ def _group(
             said = " ".join(sorted(set(_FACT.findall(said))))
         parts = [source, node, _kind(module, kind), *codes, said, *steps]
     for cause_module, cause_type, cause_value in causes:
-        parts += ("caused by", _kind(cause_module, cause_type), template(_bare(cause_type, cause_value)))
+        parts += ("caused by", _kind(cause_module, cause_type), essence(_bare(cause_type, cause_value)))
     return f"{VERSION}-{blake2b(chr(10).join(parts).encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
 
 
 def _said(kind: str, message: str, value: str) -> str:
     """What the message says, and what the exception does where that is something else."""
-    said = template(_bare(kind, message))
+    said = essence(_bare(kind, message))
     if not value or value in message:
         return said
-    return f"{said}\n{template(_bare(kind, value))}"
+    return f"{said}\n{essence(_bare(kind, value))}"
 
 
 def _bare(kind: str, text: str) -> str:

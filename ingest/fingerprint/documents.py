@@ -33,6 +33,12 @@ _ADDED = re.compile(
     r"\[parameters?: [^\n]*|\(Background on this error at: [^)\n]*\)?|\n?For more information check[^\n]*"
     r"|For further information visit[^\n]*|(?<=input_value=)[^\n]{0,300}?(?=, input_type|\]|\n|\Z)"
 )
+# Lines of a program that are shown with an error, and what its author may have meant.
+_EXCERPT = re.compile(
+    r"\n[^\n]{0,300}\n\s*[|]?\s*[\^~]{1,200}[^\n]{0,100}(?=\n|\Z)|\n\s*(?:[>→]\s*\d{1,7}\b|\d{1,7} ?[|│])[^\n]*"
+    r"|\s*Did you mean\?[^\n]*(?:\n {2,}[^\n]*)*|\s*Is the server running[^?]{0,200}\?"
+    r"|\nMultiple connection attempts failed[\s\S]*"
+)
 # The first of several tells.
 _SEVERAL = re.compile(r"(\d+ validation errors? for [^\n]{1,200}\n[^\n]{1,200}\n[^\n]{1,300})\n[\s\S]*")
 _AT_SOURCE = re.compile(r"\s*at \[Source: [^\n]{0,600}?line: \d{1,9}, column: \d{1,9}\]")
@@ -62,6 +68,7 @@ def without_documents(text: str) -> str:
         found = _STACK.search(text)
         if found and text[: found.start()].strip():
             text = text[: found.start()]
+        text = _EXCERPT.sub("", text)
         text = _SEVERAL.sub(r"\1", _DETAILS.sub("", text))
     if "Source: " in text:
         text = _AT_SOURCE.sub("", text)

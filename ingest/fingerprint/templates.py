@@ -14,7 +14,7 @@ from ingest.fingerprint.vocabulary import ASSIGNED_DATA, MESSAGE_FOLLOWS, kept_n
 from ingest.fingerprint.wordings import in_one_wording
 
 MOST_LOOKED_AT = 1_000  # characters of a message
-_LONGEST = 220  # characters of a template: a text that was cut elsewhere is the same text
+_LONGEST, _LONGEST_ESSENCE = 400, 160  # a text that was cut elsewhere is the same text
 
 _QUOTED = re.compile(
     r"\\?\"([^\"\\\n]{0,300})\\?\"|(?<![\w'])b?'([^'\n]{0,300})'(?!\w)|`([^`'\n]{0,300})[`']"
@@ -46,13 +46,18 @@ _BETWEEN = re.compile(r"[^\w⟨⟩*#$]+")
 def essence(message: str) -> str:
     """The words of a message's template, without the places of what varies: whether there was one, and of which make,
     varies too."""
-    return _BETWEEN.sub(" ", _PLACEHOLDER.sub(" ", template(message))).strip()
+    return _BETWEEN.sub(" ", _PLACEHOLDER.sub(" ", template(message)))[:_LONGEST_ESSENCE].strip()
 
 
 @lru_cache(maxsize=4096)
 def template(message: str) -> str:
-    """What stays the same of a message's first 1,000 characters, in at most 220 characters."""
+    """What stays the same of a message's first 1,000 characters, in at most 400 characters."""
     text = in_one_wording(without_documents(message[:MOST_LOOKED_AT]))
+    lines = dict.fromkeys(map(_line, filter(None, map(str.strip, text.split("\n")))))  # each once
+    return shown(" ".join(filter(None, lines)))[:_LONGEST].strip()
+
+
+def _line(text: str) -> str:
     if any(map(text.__contains__, "0123456789")):
         text = with_telling_hidden(_GO_PREFIX.sub("<time> ", text))
     if ")=(" in text or "row contains (" in text or "value is (" in text:
@@ -77,7 +82,7 @@ def _finished(text: str) -> str:
     if "<n>" in text:
         text = _PLURAL.sub(r"\1", text)
         text = _FORMS.sub(lambda match: _ONE_FORM[match[0]], text)
-    return shown(" ".join(text.split())[:_LONGEST]).strip(" .:;,!…")
+    return " ".join(text.split()).strip(" .:;,!…")
 
 
 def _quoted(match: re.Match[str]) -> str:

@@ -72,7 +72,7 @@ def kept_name(text: str, before: str, after: str) -> str:
     it is data."""
     word = LAST_WORD.search(before)
     noun = word[2].lower() if word else ""
-    if noun == "name" and word and word[1]:
+    if noun in ("name", "named") and word and word[1]:
         noun = word[1].lower()  # «cannot import name 'x'», «user name 'kim'»
     following = NEXT_WORD.match(after)
     name = text.strip()

@@ -48,6 +48,9 @@ _ANONYMOUS = re.compile(
     r"|main|0x[0-9a-f]+|)$",
     re.IGNORECASE,
 )
+_GO_RECEIVER = re.compile(r"\(\*(\w+)(?:\[[^\]]*\])?\)")
+_KOTLIN_SUFFIX = re.compile(r"(?:\$(?:default|suspendImpl|lambda[-$]?\d*|lambda|annotations))+$")
+_GENERICS = re.compile(r"(?<=\w)<[^<>]*>")
 _IN_PYTHON = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")  # newer versions have no frame for most
 _ALIAS = re.compile(r" \[as [^\]]{1,200}\]$| \(.{0,200}\)$|@.{0,200}$")
 _ASYNC = re.compile(
@@ -87,11 +90,42 @@ _SYMFONY_CONTAINER = re.compile(r"\bContainer[A-Za-z0-9_]{7}\b(?=[\\/])|(?<=[\\/
 _JS_FILE = re.compile(r"(?:\.(?:[cm]?js|jsx)|[/.]chunk|^<anonymous>)(?:$|\?)|^https?://", re.IGNORECASE)
 
 
+# Loops and wrappers of every program: where there are others, they say nothing.
+_BUILT_IN = re.compile(
+    r"^(?:Array|Hash|Enumerable|Enumerator|Integer|Range|Kernel|Struct|Set|Map|Object|Promise|Function|Reflect|JSON|String"
+    r"|Symbol|Proc|Method|BasicObject|TypedArray|Iterator|Generator|Number|RegExp|Date|Math)[.#](?:<\w+>|\w+)[?!]?$"
+    r"|^(?:wrapper|wrapped|_wrapper|inner|_inner|decorated|decorator|async_wrapper|sync_wrapper|call_user_func(?:_array)?"
+    r"|array_map|array_walk|array_filter|usort|invoke|invoke0|invokeExact)$"
+)
+_RUBY_LOOPS = frozenset(
+    """each map each_with_index each_with_object inject reduce select reject times loop tap then sum flat_map collect
+    each_slice each_pair each_value find detect any? all? sort_by group_by instance_exec instance_eval public_send send
+    catch synchronize new""".split()
+)
+_NO_FILES = (
+    "<anonymous>",
+    "[native code]",
+    "native",
+    "<generated>",
+    "[internal function]",
+    "<__array_function__",
+    "<decorator-gen",
+)
+
+
+def _is_built_in(frame: Frame) -> bool:
+    file, function, _ = frame
+    if file.startswith(_NO_FILES) or _BUILT_IN.match(function.strip().removeprefix("async ")):
+        return True
+    return file.endswith(".rb") and function in _RUBY_LOOPS
+
+
 def steps_of(frames: tuple[Frame, ...], *, are_ours: bool, is_overflow: bool = False) -> list[str]:
     """The steps that count, innermost first, each once: a recursion is as one however deep. `are_ours` where the frames
     are known to be the program's own. Of a stack that overflowed, what repeats counts."""
     if not are_ours:
         frames = tuple(frame for frame in frames if not _is_library(frame)) or frames
+    frames = tuple(frame for frame in frames if not _is_built_in(frame)) or frames
     named = [_step(frame) for frame in reversed(frames)]
     if is_overflow:
         written = [f"{place}:{function}" for place, function in named]
@@ -143,6 +177,10 @@ def _function(function: str, *, is_script: bool) -> str:
     name = _ASYNC.sub("", _ALIAS.sub("", name))
     if "$" in name and (found := _JVM_LAMBDA.match(name)):
         name = next(filter(None, found.groups()), "")
+    if "$" in name:
+        name = _KOTLIN_SUFFIX.sub("", name)
+    if "(*" in name:
+        name = _GO_RECEIVER.sub(r"\1", name)
     if "<" in name:
         if found := _NET_LOCAL.match(name):
             return f"{found[1]}.{found[2]}"
@@ -152,7 +190,7 @@ def _function(function: str, *, is_script: bool) -> str:
         if "<locals>." in name:
             name = name.rpartition("<locals>.")[2]
     if "::" in name:
-        name = _RUST_CLOSURE.sub("", _RUST_HASH.sub("", name))
+        name = _GENERICS.sub("", _RUST_CLOSURE.sub("", _RUST_HASH.sub("", name)))
     if "{closure" in name or "->" in name or "\\" in name or "class@anonymous" in name:
         name = _PHP_OWNER.sub("", _PHP_CLOSURE.sub("", name)).rstrip("\\:")
     name = _FUNCTION_NUMBER.sub("", _RUBY_TEMPLATE.sub("", _CLOSURE_IN.sub("", name)))

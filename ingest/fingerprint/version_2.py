@@ -26,7 +26,15 @@ _OF_RUNTIMES = frozenset(
     IndexOutOfBoundsException IndexOutOfRangeException ArithmeticException NumberFormatException InvalidCastException
     NegativeArraySizeException DivideByZeroException FormatException AttributeError NameError UnboundLocalError
     IndexError KeyError ZeroDivisionError UnicodeDecodeError UnicodeEncodeError JSONDecodeError NoMethodError
-    NoSuchElementException StopIteration ZeroDivisionException""".split()
+    StopIteration ZeroDivisionException""".split()
+)
+# What comes with a runtime is worded by its version and in its language, but for what programs raise themselves.
+_WITH_RUNTIMES = ("java.", "javax.", "jakarta.", "kotlin.", "scala.", "System.")
+_FOR_PROGRAMS = frozenset(
+    """Exception Error Throwable RuntimeException IllegalStateException IllegalArgumentException ApplicationException
+    UnsupportedOperationException IOException SQLException ExecutionException CompletionException AssertionError
+    UncheckedIOException InvalidOperationException ArgumentException NotSupportedException SystemException
+    NoSuchElementException TimeoutException HttpRequestException ValidationException""".split()
 )
 # Their words are the browser's, and no two browsers name the same parts.
 _OF_BROWSERS = frozenset(
@@ -102,12 +110,16 @@ def _group(
         said = _said(kind, message, value)
         if kind in _OF_BROWSERS and are_telling(steps):
             said = ""
-        elif kind in _OF_RUNTIMES and are_telling(steps):
+        elif _is_worded_by_runtime(module, kind) and are_telling(steps):
             said = " ".join(sorted(set(_FACT.findall(said))))
         parts = [source, node, _kind(module, kind), *codes, said, *steps]
     for cause_module, cause_type, cause_value in causes:
         parts += ("caused by", _kind(cause_module, cause_type), essence(_bare(cause_type, cause_value)))
     return f"{VERSION}-{blake2b(chr(10).join(parts).encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
+
+
+def _is_worded_by_runtime(module: str, kind: str) -> bool:
+    return kind in _OF_RUNTIMES or (f"{module}.".startswith(_WITH_RUNTIMES) and kind not in _FOR_PROGRAMS)
 
 
 def _said(kind: str, message: str, value: str) -> str:

@@ -114,7 +114,7 @@ _WORDINGS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
             r"Index:? -?\d{1,10}(?:,? (?:out of bounds for length|Size:?) \d{1,10}| out of bounds)",
             "index out of bounds",
         ),
-        ("Connection", r"\b(Connection [a-z ]{1,40}) \(\1\)", r"\1"),
+        ("Connection", r"\b(Connection [a-z ]{1,40})(?: \(\1\)|: no further information)", r"\1"),
         ("expected", r"((?:expected|but was|actual|got)[: ]{1,2})<[^<>\n]{0,200}>", r"\1<value>"),
         ("Command '", r"Command '\[?'?([\w./-]{1,200})[^\n]{0,600}?' (?=returned|timed out|died)", r"Command \1 "),
         # Go, whoever gave up first.

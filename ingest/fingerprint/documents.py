@@ -6,7 +6,7 @@ import re2
 
 from ingest.fingerprint.telling import hidden
 
-_JSON = re.compile(r"\{\s*\\?[\"'][\w.-]{1,60}\\?[\"']\s*:|\[\s*\{")
+_JSON = re.compile(r"\{\s{0,80}\\?[\"'][\w.-]{1,60}\\?[\"']\s*:|\[\s{0,80}\{")
 _HTML = re.compile(r"<(?:!doctype|html|\?xml|head|body|(?:soap|soapenv|s|env):envelope)\b", re.IGNORECASE)
 _XML = re.compile(r"<([A-Za-z][\w:.-]{0,60})[^<>\n]{0,300}>[\s\S]*</\1>")
 _XML_CODE = re.compile(r"<(?:\w{1,20}:)?(?:faultcode|error|code)>([\w.:-]{1,60})<", re.IGNORECASE)
@@ -22,26 +22,24 @@ _FIELD = re.compile(
 _SAID = re.compile(_PAIR.format(names="message|msg|error_description|detail|title|description"))
 _NAME = re.compile(r"[\w./ \[\]-]{1,60}")
 _STACK = re.compile(
-    r"\n\s*at (?:async )?[\w$.<(/]|\nTraceback \(most recent|\ngoroutine \d|\n#\d{1,3} |\n\s*from \S{1,200}:\d"
-    r"|\nstack backtrace:|\nnote: run with|\nStack trace:",
+    r"\n[ \t]{0,80}at (?:async )?[\w$.<(/]|\nTraceback \(most recent|\ngoroutine \d|\n#\d{1,3} "
+    r"|\n[ \t]{0,80}from \S{1,200}:\d|\nstack backtrace:|\nnote: run with|\nStack trace:",
     re.IGNORECASE,
 )
-_DETAILS = re.compile(
-    r"\n(?:DETAIL|HINT|STATEMENT|QUERY|LOCATION):[^\n]*|\nLINE \d{1,6}:[^\n]*(?:\n\s*\^)?|\n\s*\^\s*(?=\n|\Z)"
+# Lines that go: details of a database, a program's lines that are shown with an error, what its author may have meant.
+_DROPPED = re.compile(
+    r"(?:DETAIL|HINT|STATEMENT|QUERY|LOCATION):|LINE \d{1,6}:|[>→] ?\d{1,7}\b|\d{1,7} ?[|│]|Did you mean\?"
+    r"|Is the server running|\tIs the server"
 )
+_CARETS = re.compile(r"[|│]? ?[\^~]{1,200}")
+_LAST = ("Multiple connection attempts failed",)
 _ADDED = re.compile(
     r"\[parameters?: [^\n]*|\(Background on this error at: [^)\n]*\)?|\n?For more information check[^\n]*"
     r"|For further information visit[^\n]*|(?<=input_value=)[^\n]{0,300}?(?=, input_type|\]|\n|\Z)"
 )
-# Lines of a program that are shown with an error, and what its author may have meant.
-_EXCERPT = re.compile(
-    r"\n[^\n]{0,300}\n\s*[|]?\s*[\^~]{1,200}[^\n]{0,100}(?=\n|\Z)|\n\s*(?:[>→]\s*\d{1,7}\b|\d{1,7} ?[|│])[^\n]*"
-    r"|\s*Did you mean\?[^\n]*(?:\n {2,}[^\n]*)*|\s*Is the server running[^?]{0,200}\?"
-    r"|\nMultiple connection attempts failed[\s\S]*"
-)
 # The first of several tells.
 _SEVERAL = re.compile(r"(\d+ validation errors? for [^\n]{1,200}\n[^\n]{1,200}\n[^\n]{1,300})\n[\s\S]*")
-_AT_SOURCE = re.compile(r"\s*at \[Source: [^\n]{0,600}?line: \d{1,9}, column: \d{1,9}\]")
+_AT_SOURCE = re.compile(r"\s?at \[Source: [^\n]{0,600}?line: \d{1,9}, column: \d{1,9}\]")
 # What a web server adds about the request.
 _OF_REQUEST = re.compile(r"(, client: )[\d.:a-f]{3,45}, server: [^\n]*")
 _RETRIED = re.compile(
@@ -68,8 +66,7 @@ def without_documents(text: str) -> str:
         found = _STACK.search(text)
         if found and text[: found.start()].strip():
             text = text[: found.start()]
-        text = _EXCERPT.sub("", text)
-        text = _SEVERAL.sub(r"\1", _DETAILS.sub("", text))
+        text = _SEVERAL.sub(r"\1", "\n".join(_kept(text.split("\n"))))
     if "Source: " in text:
         text = _AT_SOURCE.sub("", text)
     if ", client: " in text:
@@ -88,6 +85,20 @@ def without_documents(text: str) -> str:
         end = _end(text, begin.start())
         text = f"{text[: begin.start()]}{_told(text[begin.start() : end])}{text[end:]}"
     return text
+
+
+def _kept(lines: list[str]) -> list[str]:
+    kept: list[str] = []
+    for line in lines:
+        bare = line.strip()
+        if bare.startswith(_LAST):
+            break
+        if _CARETS.match(bare):
+            if len(kept) > 1 and kept[-1][0].isspace():  # the line of code that they point at
+                kept.pop()
+        elif bare and not _DROPPED.match(bare):
+            kept.append(line)
+    return kept
 
 
 def _end(text: str, start: int) -> int:

@@ -179,9 +179,9 @@ def test_a_key_names_its_version() -> None:
 
 
 GOLDEN = {
-    "plain": "2-",
-    "frames": "2-",
-    "caused": "2-",
+    "plain": "2-0f83d9ba50034888",
+    "frames": "2-28d701720fc614dc",
+    "caused": "2-9a4378ff79cb8577",
 }
 
 

@@ -2,9 +2,11 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ingest.fingerprint import fingerprint
 from ingest.fingerprint.templates import template
 from tests.tables import grouping
 
@@ -67,6 +69,25 @@ SHAPES = (
     "undefined method `", "panicked at '", "Index: 1, ", "$$Lambda", "input_value=", "[masked:", "client: ", "PT1H",
     "is not a function. (In ", "JSON.parse: ", "1h", "request id: ", "a.csv", "1 validation error for ",
 )  # fmt: skip
+
+
+def _whole(shape: str, size: int) -> dict[str, Any]:
+    """An event that has a hostile text wherever one is looked at."""
+    text = (shape * size)[:size]
+    frame = {"file": text[:2000], "function": text[:2000], "module": text[:2000], "in_app": True}
+    return {"exception": {"type": text, "module": text, "value": text}, "frames": [frame] * 50, "causes": [frame] * 50}
+
+
+@pytest.mark.parametrize("is_stack", [False, True], ids=["frames", "stack"])
+def test_hostile_events_are_bounded(is_stack: bool) -> None:
+    size = 256 * 1024
+    for shape in SHAPES:
+        metadata = _whole(shape, size)
+        if is_stack:
+            metadata |= {"frames": [], "stack": "\n" + (shape * size)[:size], "message": "boom"}
+        began = time.perf_counter()
+        fingerprint("worker", metadata, "t")
+        assert time.perf_counter() - began < 0.25, repr(shape)
 
 
 def _lasts(text: str) -> float:

@@ -6,8 +6,8 @@ from pydantic_core import to_json
 
 from ingest.models import MAX_EVENT_BYTES, JsonObject
 
-_ROOM_FOR_RULE = 256
-_MOST_BYTES = MAX_EVENT_BYTES - _ROOM_FOR_RULE
+_ROOM_FOR_OURS = 640  # the rule that classified it, and the group that its own continues
+_MOST_BYTES = MAX_EVENT_BYTES - _ROOM_FOR_OURS
 # Tried one after the other: (longest text, most entries of a list or an object).
 _STEPS = ((64_000, 2_000), (16_000, 500), (4_000, 200), (1_000, 60), (200, 20), (50, 8))
 

@@ -7,6 +7,8 @@ bounded, and only the start of a text is looked at.
 import re
 from functools import lru_cache
 
+import re2
+
 from ingest.fingerprint.documents import without_documents
 from ingest.fingerprint.telling import HIDDEN, shown, with_telling_hidden
 from ingest.fingerprint.varying import without_varying
@@ -32,9 +34,12 @@ _ASSIGNED_DATA = re.compile(
     r"(?P<data>[\w.@+/-]{1,200})(?=[\s,;)\]}&]|\Z)",
     re.IGNORECASE,
 )
+_MAY_BE_DATA = re2.compile(rf"(?i)(?:{'|'.join(sorted(ASSIGNED_DATA))})[a-z_. -]{{0,6}}(?:=|: )".encode())
 _OF_A_ROW = re.compile(r"(?:\)=|\bkey value is )\([^()\n]{0,300}\)|\bFailing row contains \([^\n]*")
 _SAME_AGAIN = re.compile(r"(\(?<(?:n|value|address|path|host)>\)?)(?:\s?(?:[,;/|x×:-]|and|und|or|->)?\s?\1)+")
-_PLURAL = re.compile(r"(?<![A-Za-z])([a-z]{2,}[a-rt-z])(?:(ie)s|e?s|\(s\))(?![A-Za-z])")
+_PLURAL = re.compile(
+    r"ies(?<=[a-z]{3}ies)\b|es\b(?:(?<=[xz]es)|(?<=[cs]hes)|(?<=sses))|s(?<=[a-z]{2}[a-rt-z]s)\b|\(s\)"
+)
 _FORMS = re.compile(r"\b(?:were|are|have|do)\b")
 _ONE_FORM = {"were": "was", "are": "is", "have": "has", "do": "does"}
 
@@ -70,7 +75,7 @@ def _line(text: str) -> str:
         text = _URL.sub("<url>", text)
     if ";base64," in text:
         text = _DATA_URL.sub("<value>", text)
-    if "=" in text or ": " in text:
+    if ("=" in text or ": " in text) and _MAY_BE_DATA.search(text.encode("utf-8", "replace")):
         text = _ASSIGNED_DATA.sub(_data, text)
     return _finished(without_varying(text))
 
@@ -78,9 +83,10 @@ def _line(text: str) -> str:
 def _finished(text: str) -> str:
     if "<" in text:
         text = _SAME_AGAIN.sub(r"\1", text)
-    text = _PARAMETERS.sub("?", text)
+    if any(map(text.__contains__, ("?, ", "s, ", ", :", "?,?", "<n>, $", "(<n>,)"))):
+        text = _PARAMETERS.sub("?", text)
     if "<n>" in text:
-        text = _PLURAL.sub(r"\1", text)
+        text = _PLURAL.sub(lambda match: "y" if match[0] == "ies" else "", text)
         text = _FORMS.sub(lambda match: _ONE_FORM[match[0]], text)
     return " ".join(text.split()).strip(" .:;,!…")
 

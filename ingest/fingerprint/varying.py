@@ -124,12 +124,16 @@ def without_varying(text: str) -> str:
         text = _PHONE.sub("<n>", text)
     if "/" in text:
         text = _RELATIVE.sub(_path, text)
-    text = _REGION.sub("<host>", _OF_SOMEBODY.sub(r"\1 \2 <value>", text))
+    text = _OF_SOMEBODY.sub(r"\1 \2 <value>", text)
+    if "-" in text:
+        text = _REGION.sub("<host>", text)
     if ";" in text or "|" in text:
         text = _FIELDS.sub("<value>", text)
     if _MAY_HAVE_TIME.search(text.encode("utf-8", "replace")):
         text = _LOG_PREFIX.sub("<time> ", _TIME.sub("<time>", text))
-    text = _NAMED_HOST.sub(r"\1<host>", _WORD.sub(_word_of, text))
+    text = _WORD.sub(_word_of, text)
+    if "-" in text:
+        text = _NAMED_HOST.sub(r"\1<host>", text)
     if "localhost" in text:
         text = _LOCALHOST.sub("<host>", text)
     text = _NUMBER.sub("<n>", text)

@@ -42,9 +42,9 @@ _OF_BROWSERS = frozenset(
     InvalidCharacterError InvalidStateError NotAllowedError NotFoundError NotReadableError NotSupportedError
     OperationError QuotaExceededError SecurityError TransactionInactiveError DOMException""".split()
 )
+_OVERFLOWS = frozenset(("RecursionError", "StackOverflowError", "StackOverflowException", "SystemStackError"))
 _OVERFLOW = re.compile(
-    r"\A(?:RecursionError|StackOverflowError|StackOverflowException|SystemStackError)\Z"
-    r"|maximum call stack|too much recursion|stack overflow|stack exceeds|stack level too deep|recursion depth exceeded"
+    r"maximum call stack|too much recursion|stack overflow|stack exceeds|stack level too deep|recursion depth exceeded"
     r"|maximum function nesting",
     re.IGNORECASE,
 )
@@ -102,7 +102,7 @@ def _group(
     text = stack or message
     if not frames and holds_stack(text):
         frames = frames_in(text)
-    is_overflow = (_OVERFLOW.search(kind) or _OVERFLOW.search(message)) is not None
+    is_overflow = kind in _OVERFLOWS or _overflows(message)
     steps = steps_of(frames, are_ours=are_ours, is_overflow=is_overflow) if frames else []
     if is_overflow and steps:
         parts = [source, node, "overflow", *steps]
@@ -120,6 +120,11 @@ def _group(
 
 def _is_worded_by_runtime(module: str, kind: str) -> bool:
     return kind in _OF_RUNTIMES or (f"{module}.".startswith(_WITH_RUNTIMES) and kind not in _FOR_PROGRAMS)
+
+
+def _overflows(message: str) -> bool:
+    hints = ("stack", "recursion", "nesting")
+    return any(map(message.__contains__, hints)) and _OVERFLOW.search(message) is not None
 
 
 def _said(kind: str, message: str, value: str) -> str:

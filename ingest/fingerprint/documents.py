@@ -31,11 +31,19 @@ _DROPPED = re.compile(
     r"(?:DETAIL|HINT|STATEMENT|QUERY|LOCATION):|LINE \d{1,6}:|[>→] ?\d{1,7}\b|\d{1,7} ?[|│]|Did you mean\?"
     r"|Is the server running|\tIs the server"
 )
-_CARETS = re.compile(r"[|│]? ?[\^~]{1,200}")
-_LAST = ("Multiple connection attempts failed",)
+_POINTED = re.compile(r"[→>] ?\d{1,7}\b")  # then lines around it are numbered, too
+_NUMBERED = re.compile(r"\d{1,7}\b")
+_CARETS = re.compile(r"[|│]? ?[-.]{0,200}[\^~]{1,200}")
+_LAST = ("Multiple connection attempts failed", "Require stack:", "Extracted source (")
 _ADDED = re.compile(
-    r"\[parameters?: [^\n]*|\(Background on this error at: [^)\n]*\)?|\n?For more information check[^\n]*"
+    r"\[parameters?: [^\n]*| with params \[[^\n]{0,600}?\](?=:|\n|\Z)|\(Background on this error at: [^)\n]*\)?"
+    r"|\n?For more information check[^\n]*"
     r"|For further information visit[^\n]*|(?<=input_value=)[^\n]{0,300}?(?=, input_type|\]|\n|\Z)"
+)
+# Of a statement, what it does to what: the values in it are anybody's.
+_STATEMENT = re.compile(
+    r"([\[(])(?:Connection: [\w-]{1,40}, )?(?:Host: [^,\n]{0,80}, Port: \d{0,5}, Database: [^,\n]{0,80}, )?"
+    r"(SQL: (?:[^\s)\]]{1,80}[ \n\t]{1,8}){1,3}[^\s)\]]{0,80})[\s\S]*"
 )
 # The first of several tells.
 _SEVERAL = re.compile(r"(\d+ validation errors? for [^\n]{1,200}\n[^\n]{1,200}\n[^\n]{1,300})\n[\s\S]*")
@@ -50,7 +58,7 @@ _RETRIED = re.compile(
 )
 _MAY_BE_RETRIED = re2.compile(rb"(?i)retr[yi]|requeu|re-queu|giving up|gave up|next (?:try|attempt)|\d (?:more|other)")
 _MAY_HAVE_MORE = re2.compile(
-    rb"\[parameter|Background on|or (?:more|further) information|input_value="
+    rb"\[parameter|with params|Background on|or (?:more|further) information|input_value="
     rb"|[.;] (?:Did you|Perhaps you|See |For |Please )"
 )
 _CUT = ("…", "...", "]", ">", "… ", "... ")
@@ -69,6 +77,8 @@ def without_documents(text: str) -> str:
         text = _SEVERAL.sub(r"\1", "\n".join(_kept(text.split("\n"))))
     if "Source: " in text:
         text = _AT_SOURCE.sub("", text)
+    if "SQL: " in text:
+        text = _STATEMENT.sub(r"\1\2", text)
     if ", client: " in text:
         text = _OF_REQUEST.sub("", text)
     raw = text.encode("utf-8", "replace")
@@ -89,14 +99,15 @@ def without_documents(text: str) -> str:
 
 def _kept(lines: list[str]) -> list[str]:
     kept: list[str] = []
+    is_numbered = any(_POINTED.match(line.strip()) for line in lines)
     for line in lines:
         bare = line.strip()
         if bare.startswith(_LAST):
             break
         if _CARETS.match(bare):
-            if len(kept) > 1 and kept[-1][0].isspace():  # the line of code that they point at
+            if len(kept) > 1 and (kept[-1][0].isspace() or bare.startswith("-")):  # the line of code that they point at
                 kept.pop()
-        elif bare and not _DROPPED.match(bare):
+        elif bare and not _DROPPED.match(bare) and not (is_numbered and _NUMBERED.match(bare)):
             kept.append(line)
     return kept
 

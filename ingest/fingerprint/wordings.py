@@ -117,6 +117,8 @@ _WORDINGS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("Connection", r"\b(Connection [a-z ]{1,40})(?: \(\1\)|: no further information)", r"\1"),
         ("expected", r"((?:expected|but was|actual|got)[: ]{1,2})<[^<>\n]{0,200}>", r"\1<value>"),
         ("Command '", r"Command '\[?'?([\w./-]{1,200})[^\n]{0,600}?' (?=returned|timed out|died)", r"Command \1 "),
+        # .NET, before and after Core.
+        ("Parameter name: ", r"\r?\n?Parameter name: (\w{1,80})", r" (Parameter '\1')"),
         # Go, whoever gave up first.
         ("Client.Timeout", r" ?\(Client\.Timeout[^)\n]{0,80}\)", ""),
     )

@@ -162,8 +162,8 @@ def _step(frame: Frame) -> tuple[str, str]:
         return _module(module[: state.start()]), state[1]
     if file.endswith((".rb", ".erb", ".rake")):
         name = _RUBY_OWNER.sub("", name)
-    elif file.endswith(".php") and "::" in name:
-        name = name.rpartition("::")[2]
+    elif file.endswith(".php"):
+        name = "" if name == module else name.rpartition("::")[2]  # a closure of the class itself
     if module and module not in ("__main__", "<unknown module>", "<unknown>"):
         return _module(module), name
     return _file(file), name

@@ -118,6 +118,13 @@ def test_what_an_engine_says_in_its_own_words_counts_by_its_names() -> None:
     assert chrome != group("Cannot read properties of undefined (reading 'price')", "TypeError", way)
 
 
+def test_what_only_a_browser_words_counts_by_its_type() -> None:
+    way = frames("saveDraft", file="/src/draft.js")
+    chrome = "Failed to execute 'setItem' on 'Storage': Setting the value of 'draft' exceeded the quota."
+    assert group(chrome, "QuotaExceededError", way) == group("The quota has been exceeded.", "QuotaExceededError", way)
+    assert group(chrome, "QuotaExceededError", way) != group(chrome, "SecurityError", way)
+
+
 def test_minified_functions_leave_the_words_to_tell() -> None:
     def built(name: str, message: str) -> str:
         return group(message, "TypeError", frames(name, file="https://x.example/app.3f9c2b71.js", in_app=False))

@@ -148,16 +148,21 @@ def _word_of(match: re.Match[str]) -> str:
 @lru_cache(maxsize=8192)
 def _word(word: str) -> str:
     """What becomes of one word that has a digit, a dot, an @ or a slash in it."""
+    if word.strip(".:-[]#").isdecimal():
+        return word
     if "@" in word:
         word = _EMAIL.sub("<email>", word)
-    if "." in word:
+    if 0 <= word.find(".") < len(word) - 1:
         word = _DATA_FILE.sub("<path>", _HOST.sub("<host>", word))
     has_digit = any(map(word.__contains__, "0123456789"))
     if has_digit and (":" in word or "." in word or word.count("-") == 5):
         word = _ADDRESS.sub("<address>", word)
     if "/" in word or "\\" in word:
         word = _PATH.sub(_path, word)
-    return _TOKEN.sub(_token, _IDS.sub("<n>", word)) if has_digit else word
+    if not has_digit or len(word) < 3:
+        return word
+    word = _IDS.sub("<n>", word)
+    return _TOKEN.sub(_token, word) if len(word) > 5 else word
 
 
 def _path(match: re.Match[str]) -> str:

@@ -1,13 +1,12 @@
 """What an older version would have called a group, told once: so no group starts anew because we got better at it."""
 
-import re
 from collections.abc import Callable
 
 from ingest.fingerprint import version_1
+from ingest.masking import unkeyed
 from ingest.models import JsonObject
 
 _MOST_REMEMBERED = 50_000
-_MARK_WITH_HASH = re.compile(r"(\[masked:[\w.-]{1,40}):[0-9a-f]{1,40}\]")
 
 
 class Predecessors:
@@ -40,7 +39,7 @@ def previous(source: str, metadata: JsonObject, title: str) -> str:
     older = dict(metadata)
     message, exception = metadata.get("message"), metadata.get("exception")
     if isinstance(message, str):
-        older["message"] = _MARK_WITH_HASH.sub(r"\1]", message)
+        older["message"] = unkeyed(message)
     if isinstance(exception, dict) and isinstance(value := exception.get("value"), str):
-        older["exception"] = exception | {"value": _MARK_WITH_HASH.sub(r"\1]", value)}
-    return version_1.fingerprint(source, older, _MARK_WITH_HASH.sub(r"\1]", title))
+        older["exception"] = exception | {"value": unkeyed(value)}
+    return version_1.fingerprint(source, older, unkeyed(title))

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from analytics.pages import chrome, classification, connect, history, overview, thresholds
+from analytics.pages import chrome, classification, connect, errors, history, overview, thresholds
 
 st.set_page_config(page_title="MeshHook Errors", page_icon=chrome.ICON, layout="wide")
 pages = [
     st.Page(overview.page, title="Overview", url_path="overview", default=True),
+    st.Page(errors.page, title="Errors", url_path="errors"),
     st.Page(history.page, title="History", url_path="history"),
     st.Page(thresholds.page, title="Thresholds", url_path="thresholds"),
     st.Page(classification.page, title="Classification", url_path="classification"),

@@ -15,6 +15,7 @@ from ingest.database import Connection
 from ingest.plain_text import NotPlain, plain_line
 from ingest.statements import load_statements
 
+COOKIE = "meshhook_errors_session"  # holds the token of who is signed in to the dashboard
 SESSION_LENGTH = timedelta(days=7)
 COOKIE = "meshhook_errors_session"  # holds a session's token
 _SHORTEST_PASSWORD = 10

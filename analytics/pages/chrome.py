@@ -1,6 +1,7 @@
 """What stands around every page: the bar at the top, the look, and where the data comes from."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -8,13 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from analytics.accounts import COOKIE, user_of_session
+from analytics.accounts import COOKIE, User, user_of_session
 from analytics.charts import SEVERITY_COLOURS, Mode
 from analytics.names import Names, names
 from analytics.store import Store
+from ingest.exceptions import StoreUnavailable
 from ingest.settings import settings
 
 ICON = ":material/monitoring:"
+INKS: dict[Mode, dict[str, str]] = {
+    "light": {"line": "#dfe4e8", "accent": "#2b5f8a", "soft": "#566270", "good": "#1f7a4a"},
+    "dark": {"line": "#2d3640", "accent": "#7fb2dd", "soft": "#9aa6b2", "good": "#5fbf8a"},
+}
 
 _LOOK = """<style>
 [data-testid="stHeader"] { display: none; }
@@ -100,16 +106,6 @@ def known_names() -> Names:
         return names(connection)
 
 
-def who() -> str:
-    """Whoever is signed in, for the record of a change."""
-    token = st.context.cookies.get(COOKIE)
-    if not isinstance(token, str):
-        return "the dashboard"
-    with store().connection() as connection:
-        user = user_of_session(connection, token, datetime.now(UTC))
-    return "the dashboard" if user is None else user.name
-
-
 def mode() -> Mode:
     """Whether the reader's page is light or dark."""
     return "dark" if st.context.theme.type == "dark" else "light"
@@ -124,20 +120,44 @@ def zone() -> str:
         return "UTC"
 
 
+@st.cache_data(ttl=10, show_spinner=False)
+def _user_of(token: str) -> User | None:
+    with store().connection() as connection:
+        return user_of_session(connection, token, datetime.now(UTC))
+
+
+def _remember_who_is_signed_in() -> None:
+    token = st.context.cookies.get(COOKIE)
+    with suppress(StoreUnavailable):  # the page says so; who it was is still known
+        st.session_state["signed_in"] = _user_of(token) if token else None
+
+
+def signed_in() -> User | None:
+    """Who looks at the page. Nobody, and so nobody who may change anything, where it stands without its sign-in."""
+    user: User | None = st.session_state.get("signed_in")
+    return user
+
+
+def who() -> str:
+    """Whoever is signed in, for the record of a change."""
+    user = signed_in()
+    return "the dashboard" if user is None else user.name
+
+
 def frame(pages: Sequence[Any]) -> None:
-    """The bar at the top."""
+    """The bar at the top. Who is signed in is known from here on."""
+    _remember_who_is_signed_in()
     colours = SEVERITY_COLOURS[mode()]
-    line = "#2d3640" if mode() == "dark" else "#dfe4e8"
-    accent = "#7fb2dd" if mode() == "dark" else "#2b5f8a"
-    variables = (
-        f"--mh-line: {line}; --mh-accent: {accent}; --mh-high: {colours['high']}; --mh-medium: {colours['medium']};"
-    )
+    inks = {**INKS[mode()], "high": colours["high"], "medium": colours["medium"]}
+    variables = " ".join(f"--mh-{name}: {colour};" for name, colour in inks.items())
     st.html(f"{_LOOK}<style>:root {{ {variables} }}</style>")
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="medium"):
         st.html('<div class="mh-mark">MeshHook <span>Errors</span></div>', width="content")
         for page in pages:
             st.page_link(page, label=page.title, width="content")
-        st.html('<div class="mh-who"><a href="/sign-out" target="_self">Sign out</a></div>')
+        user = signed_in()
+        name = f"<bdi>{escape(user.name)}</bdi> · " if user else ""
+        st.html(f'<div class="mh-who">{name}<a href="/sign-out" target="_self">Sign out</a></div>')
 
 
 def severity_mark(severity: str) -> str:

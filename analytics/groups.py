@@ -16,7 +16,7 @@ import polars as pl
 from analytics.exceptions import BadRequest, NotFound
 from analytics.filters import Filters
 from analytics.narrowing import check_group, postgres_clause
-from analytics.queries import ONE_TRY, SMALLEST_INTERVAL, counted, group_counts, whole_buckets
+from analytics.queries import LIVE_RANGE, ONE_TRY, SMALLEST_INTERVAL, counted, group_counts, whole_buckets
 from analytics.store import Store
 from ingest.database import Connection
 from ingest.statements import filled, load_statements
@@ -60,7 +60,14 @@ _DESCRIBED = pl.Schema(
     }
 )
 _CANDIDATE = pl.Schema(
-    {"fingerprint": _TEXT, "head": _TEXT, "first_seen": pl.Int64(), "last_seen": pl.Int64(), "matches": pl.Boolean()}
+    {
+        "fingerprint": _TEXT,
+        "head": _TEXT,
+        "first_seen": pl.Int64(),
+        "last_seen": pl.Int64(),
+        "state": _TEXT,
+        "matches": pl.Boolean(),
+    }
 )
 
 
@@ -85,12 +92,13 @@ class GroupList:
     `severity` (the highest), `project_id`, `workflow_id` (of the newest error), `first_seen`, `last_seen`, `total`
     (errors for ever), `members` (fingerprints), `errors` (in the range), `series` (errors per bucket of the range).
 
-    `matching` is how many groups there are on all pages. `buckets` are the starts of the series' buckets, each
-    `interval_seconds` long.
+    `matching` is how many groups there are on all pages, `by_state` how many of each state, asked for or not. `buckets`
+    are the starts of the series' buckets, each `interval_seconds` long.
     """
 
     groups: pl.DataFrame
     matching: int
+    by_state: dict[str, int]
     buckets: list[datetime]
     interval_seconds: int
 
@@ -119,9 +127,16 @@ def list_groups(
     counts = group_counts(store, first, last, asked.dimensions).select("fingerprint", "errors")
     members = _candidates(store, asked).join(counts, on="fingerprint", how="left")
     found = members.group_by("head").agg(
-        pl.col("errors").sum(), pl.col("first_seen").min(), pl.col("last_seen").max(), pl.col("matches").any()
+        pl.col("errors").sum(),
+        pl.col("first_seen").min(),
+        pl.col("last_seen").max(),
+        pl.col("state").first(),
+        pl.col("matches").any(),
     )
     found = found.filter((pl.col("errors") > 0) | (pl.col("matches") if idle else pl.lit(value=False)))
+    by_state = dict(found.group_by("state").len().iter_rows())
+    if asked.state:
+        found = found.filter(pl.col("state").is_in(asked.state))
     ordered = found.sort(sort, "head", descending=[True, False])
     heads = ordered["head"].slice((page - 1) * limit, limit).to_list()
     buckets = pl.datetime_range(first, last, f"{interval}s", closed="left", time_unit="us", eager=True).to_list()
@@ -139,7 +154,7 @@ def list_groups(
         .sort("position")
         .drop("position")
     )
-    return GroupList(groups, found.height, buckets, interval)
+    return GroupList(groups, found.height, by_state, buckets, interval)
 
 
 def _check_page(limit: int, page: int, points: int) -> None:
@@ -162,7 +177,7 @@ def _interval(start: datetime, end: datetime, points: int) -> int:
 
 def _candidates(store: Store, asked: GroupFilters) -> pl.DataFrame:
     clause, values = postgres_clause(asked.dimensions)
-    values |= {"states": list(asked.state), "assignee": asked.assignee, "text": asked.text}
+    values |= {"assignee": asked.assignee, "text": asked.text}
     with store.connection() as connection:
         rows = connection.execute(filled(_SQL["candidates"], filters=clause), values).fetchall()
     return pl.DataFrame(rows, schema=_CANDIDATE, orient="row")
@@ -282,7 +297,11 @@ def breakdown(
     if end <= start:
         raise BadRequest("The end of the range must be after its start.")
     interval = _interval(start, end, 1)
-    frame = counted(store, "errors", *whole_buckets(start, end, SMALLEST_INTERVAL), interval, filters, column)
+    if (
+        end - start <= LIVE_RANGE
+    ):  # the rollup may answer, whose buckets are whole; longer ranges are read to the second
+        start, end = whole_buckets(start, end, SMALLEST_INTERVAL)
+    frame = counted(store, "errors", start, end, interval, filters, column)
     grouped = frame.group_by(pl.col("group").alias("value")).agg(pl.col("errors").sum())
     return grouped.sort("errors", "value", descending=[True, False], nulls_last=True).head(limit)
 

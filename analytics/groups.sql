@@ -25,17 +25,16 @@ with pending as (
     where not exists (select from error_groups g where g.fingerprint = p.fingerprint)
 );
 
--- candidates: the fingerprints of groups by state, assignee and text, with their sights in microseconds (which are read
--- ten times faster than times), and whether their own dimensions match
+-- candidates: the fingerprints of groups by assignee and text, with their sights in microseconds (which are read ten
+-- times faster than times), the group's state, and whether their own dimensions match
 {every}
 select e.fingerprint, e.head, (extract(epoch from e.first_seen) * 1000000)::bigint as first_seen,
-    (extract(epoch from e.last_seen) * 1000000)::bigint as last_seen,
+    (extract(epoch from e.last_seen) * 1000000)::bigint as last_seen, coalesce(g.state, 'open') as state,
     e.fingerprint in (select fingerprint from every where true {filters}) as matches
 from every e
 left join error_groups g on g.fingerprint = e.head
 left join users u on u.id = g.assignee
-where (cardinality(%(states)s::text[]) = 0 or coalesce(g.state, 'open') = any(%(states)s))
-    and (%(assignee)s::text is null or coalesce(u.name, '') = %(assignee)s)
+where (%(assignee)s::text is null or coalesce(u.name, '') = %(assignee)s)
     and (%(text)s = '' or e.head in (
         select head from every where position(lower(%(text)s) in lower(title)) > 0 or fingerprint = %(text)s));
 

@@ -14,7 +14,7 @@ def sparkline(counts: Sequence[int], *, label: str, width: int = 120, height: in
     """
     if not counts:
         return ""
-    highest = max(max(counts), 1)
+    highest = max(1, *counts)
     room = width / len(counts)
     gap = 1.0 if room >= 3 else 0.0
     floor = height - 1

@@ -121,15 +121,15 @@ def _whose(chosen: str) -> str | None:
 
 
 @st.fragment(run_every=_REFRESH_SECONDS)
-def _live(
-    length: timedelta, dimensions: Filters, assignee: str | None, text: str, sort: Sort, idle: bool
-) -> None:
+def _live(length: timedelta, dimensions: Filters, assignee: str | None, text: str, sort: Sort, idle: bool) -> None:
     asked = (length, dimensions, assignee, text, sort, idle)
     if st.session_state.get("asked") != asked:
         if "asked" in st.session_state:  # other filters: what was chosen and the place in the list are over
             forget_choice()
             st.query_params.pop("page", None)
         st.session_state["asked"] = asked
+    if st.session_state.pop("drawn_anew", False):  # the controls above have changed
+        st.rerun()
     said()
     try:
         listing = _shown(length, GroupFilters((), assignee, text, dimensions), sort, idle)
@@ -324,9 +324,9 @@ def _clear_filters() -> None:
     st.session_state["text"] = ""
     st.session_state["assignee"] = _ANYONE
     st.query_params.pop("fingerprint", None)
-    st.session_state["clear"] = True
+    st.session_state["drawn_anew"] = True
 
 
 def _show_quiet() -> None:
     st.session_state["quiet"] = True
-    st.session_state["clear"] = True
+    st.session_state["drawn_anew"] = True

@@ -11,9 +11,11 @@ from analytics import group_store
 from analytics.accounts import User, list_users
 from analytics.exceptions import AnalyticsError
 from analytics.group_store import assign, ignore, reopen, resolve
+from analytics.groups import GroupFilters, list_groups
 from analytics.pages.chrome import signed_in, store
 from ingest.database import Connection
 from ingest.exceptions import StoreUnavailable
+from ingest.plain_text import is_plain_line
 
 Json = dict[str, Any]
 Deed = Callable[[Connection, str, str], None]  # on a connection, about a fingerprint, by somebody
@@ -106,7 +108,9 @@ def action_buttons(groups: Sequence[Json], user: User) -> None:
 def _ignore_choices(fingerprints: Sequence[str]) -> None:
     st.caption("Nobody has to look at it")
     for words, length in _FOR_TIMES.items():
-        st.button(f"for {words}", key=f"ignore_{words}", width="stretch", on_click=_ignore_for, args=(fingerprints, length))
+        st.button(
+            f"for {words}", key=f"ignore_{words}", width="stretch", on_click=_ignore_for, args=(fingerprints, length)
+        )
     for number in _FOR_ERRORS:
         st.button(
             f"for {number:,} more errors",
@@ -181,3 +185,55 @@ def merge_button(groups: Sequence[Json]) -> None:
 def _merge(into: str, others: Sequence[str]) -> None:
     if attempt("They are one group now.", lambda connection, by: group_store.merge(connection, into, others, by)):
         forget_choice()
+
+
+def merge_into_button(group: Json) -> None:
+    """Merge one group into another, which is searched for."""
+    with st.popover("Merge into", icon=":material/merge:", key="merge_into_another"):
+        text = st.text_input(
+            "Search",
+            key="merge_text",
+            max_chars=200,
+            icon=":material/search:",
+            placeholder="Search titles, or a fingerprint",
+            label_visibility="collapsed",
+        )
+        searched = (text or "").strip()
+        if not searched:
+            st.caption("Both count as one group from now on. State and assignee are those of the one that you choose.")
+            return
+        titles = _found(searched) if is_plain_line(searched) else {}
+        titles.pop(group["fingerprint"], None)
+        if not titles:
+            st.caption("No other group matches.")
+            return
+        into = st.selectbox(
+            "into", list(titles), format_func=titles.__getitem__, key="merge_target", label_visibility="collapsed"
+        )
+        st.button(
+            "Merge into it",
+            key="merge_this",
+            type="primary",
+            width="stretch",
+            on_click=_merge_into,
+            args=(into, group["fingerprint"]),
+        )
+
+
+def _found(text: str) -> dict[str, str]:
+    """Groups by their fingerprints, those first that were seen last."""
+    now = datetime.now(UTC)
+    found = list_groups(
+        store(), now - timedelta(hours=1), now, GroupFilters(text=text), limit=50, points=1, idle=True
+    ).groups
+    return {
+        fingerprint: f"{title[:80]} ({total:,})"
+        for fingerprint, title, total in found.select("fingerprint", "title", "total").iter_rows()
+    }
+
+
+def _merge_into(into: str, fingerprint: str) -> None:
+    """Where it went, the page goes, too."""
+    if attempt("They are one group now.", lambda c, by: group_store.merge(c, into, [fingerprint], by)):
+        st.session_state["merge_text"] = ""
+        st.query_params["group"] = into

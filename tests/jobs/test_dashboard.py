@@ -13,7 +13,6 @@ from analytics.accounts import (
     COOKIE,
     SESSION_LENGTH,
     begin_session,
-    COOKIE,
     change_password,
     check_password,
     create_user,

@@ -13,7 +13,8 @@ from analytics.pages.chrome import known_names, signed_in, store, zone
 from analytics.pages.filter_bar import URL, filter_bar
 from analytics.pages.first_steps import first_steps
 from analytics.pages.group_actions import action_buttons, forget_choice, known_users, merge_button, plain_label, said
-from analytics.pages.group_rows import LOOK, address, group_rows
+from analytics.pages.group_look import LOOK
+from analytics.pages.group_rows import address, group_rows
 from analytics.pages.group_view import group_page
 from analytics.pages.overview import RANGES
 from analytics.queries import has_errors

@@ -12,6 +12,7 @@ import streamlit as st
 from analytics.names import Names
 from analytics.pages.chrome import known_names, severity_mark, zone
 from analytics.pages.stack_view import dicts, stack_html
+from analytics.pages.tables import group_link
 
 Json = dict[str, Any]
 _SHOWN_ELSEWHERE = frozenset(
@@ -113,8 +114,11 @@ def _facts(event: Json, metadata: Json, names: Names) -> str:
         rows.append(("Workflow", _named(names.workflow(workflow), names.displayed.get(workflow, ""), workflow)))
     if project := event["project_id"]:
         rows.append(("Project", _named(names.project(project), "", project)))
-    ids = (("Run", "run_id"), ("Group", "fingerprint"), ("Id", "error_id"))
-    rows += [(name, escape(event[key])) for name, key in ids if event[key]]
+    if event["run_id"]:
+        rows.append(("Run", escape(event["run_id"])))
+    group = escape(group_link(event["fingerprint"]))
+    rows.append(("Group", f'<a href="{group}" target="_self">{escape(event["fingerprint"])}</a>'))
+    rows.append(("Id", escape(event["error_id"])))
     plain = {key: value for key, value in metadata.items() if key not in _SHOWN_ELSEWHERE and _is_plain(value)}
     if link := _step_error_link(plain.get("step_error_id")):
         del plain["step_error_id"]

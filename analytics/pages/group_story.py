@@ -114,10 +114,12 @@ def history_html(details: GroupDetails, zone_name: str, now: datetime) -> str:
     if not details.history:
         return '<p class="mh-dim">It was here before groups had a history.</p>'
     titles = {member.fingerprint: member.title for member in details.members}
-    return f'<ol class="mh-story">{"".join(_line(event, titles, zone_name, now) for event in details.history)}</ol>'
+    head = details.group["fingerprint"]
+    lines = "".join(_line(event, head, titles, zone_name, now) for event in details.history)
+    return f'<ol class="mh-story">{lines}</ol>'
 
 
-def _line(event: Json, titles: dict[str, str], zone_name: str, now: datetime) -> str:
+def _line(event: Json, head: str, titles: dict[str, str], zone_name: str, now: datetime) -> str:
     by, kind, detail, member = event["by"], event["kind"], event["detail"], event["member"]
     done = _DONE.get(kind, kind)
     if kind == "assigned":
@@ -126,6 +128,7 @@ def _line(event: Json, titles: dict[str, str], zone_name: str, now: datetime) ->
     text = escape(done) if by is None else f"<b><bdi>{escape(by)}</bdi></b> {escape(done)}"
     if by is None and kind == "reopened":
         text = "Open again"
-    about = " · ".join(escape(part) for part in (detail, titles.get(member, member) if member else None) if part)
+    other = member or (event["fingerprint"] if event["fingerprint"] != head else "")
+    about = " · ".join(escape(part) for part in (detail or "", titles.get(other, other)) if part)
     more = f'<small dir="auto">{about}</small>' if about else ""
     return f'<li class="{escape(kind)}"><span>{text} {more}</span>{ago(event["at"], zone_name, now)}</li>'

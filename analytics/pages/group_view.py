@@ -126,7 +126,7 @@ def _newest(details: GroupDetails) -> None:
     link = f"/history?{urlencode([('fingerprint', member.fingerprint) for member in details.members[:20]])}"
     st.subheader("Latest errors", anchor=False)
     st.html(events_table(found.to_dicts(), zone(), known_names()))
-    st.html(f'<div class="mh-live mh-below"><a href="{escape(link)}" target="_self">All of them in History</a></div>')
+    st.html(f'<a class="mh-back" href="{escape(link)}" target="_self">All of them in History</a>')
 
 
 def _where(filters: Filters, length: timedelta) -> None:

@@ -15,6 +15,7 @@ from analytics.filters import Filters
 from analytics.pages.chrome import mode, store, zone
 from analytics.pages.event_view import event_view
 from analytics.pages.filter_bar import filter_bar
+from analytics.pages.tables import group_link
 from analytics.queries import error_series, latest_errors, top_groups, whole_buckets
 from ingest.exceptions import StoreUnavailable
 
@@ -160,14 +161,18 @@ def _choose_group(start: datetime, end: datetime, filters: Filters) -> Filters:
         st.caption("No errors in this range.")
         return filters
     picked: Any = st.dataframe(
-        groups.with_columns(pl.col("last_seen").dt.convert_time_zone(zone())),
+        groups.with_columns(
+            pl.col("last_seen").dt.convert_time_zone(zone()),
+            pl.col("fingerprint").map_elements(group_link, return_dtype=pl.String).alias("page"),
+        ),
         hide_index=True,
-        column_order=("errors", "severity", "title", "last_seen"),
+        column_order=("errors", "severity", "title", "last_seen", "page"),
         column_config={
             "severity": st.column_config.TextColumn("Severity", width=70),
             "title": st.column_config.TextColumn("Group", width=270),
             "errors": st.column_config.NumberColumn("Errors", format="localized", width=70),
             "last_seen": st.column_config.DatetimeColumn("Last seen", format="YYYY-MM-DD HH:mm:ss", width=150),
+            "page": st.column_config.LinkColumn("Page", display_text="Open", width=60),
         },
         key="groups",
         on_select="rerun",

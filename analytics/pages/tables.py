@@ -18,10 +18,10 @@ _REASONS = {
 
 
 def groups_table(groups: Iterable[dict[str, Any]], total: int, zone: str) -> str:
-    """Rows of `top_groups`, each a link to its history."""
+    """Rows of `top_groups`, each a link to the group's page."""
     rows = []
     for group in groups:
-        link = f"/history?{urlencode({'fingerprint': group['fingerprint']})}"
+        link = group_link(group["fingerprint"])
         title = escape(group["title"])
         share = f"{100 * group['errors'] / total:.0f} %" if total else ""
         rows.append(
@@ -98,6 +98,11 @@ def workflow_cell(workflow_id: str | None, names: Names, classes: str) -> str:
         return f'<td class="{classes}"></td>'
     about = escape(names.about_workflow(workflow_id))
     return f'<td class="{classes}" title="{about}">{escape(names.workflow(workflow_id))}</td>'
+
+
+def group_link(fingerprint: str) -> str:
+    """The address of a group's page, also of a member's."""
+    return f"/errors?{urlencode({'group': fingerprint})}"
 
 
 def _event_link(error_id: str) -> str:

@@ -1,47 +1,60 @@
 """Spark lines: what is drawn for which counts."""
 
 import re
+from html.parser import HTMLParser
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
 
-from analytics.sparkline import sparkline
+from analytics.sparkline import spark_image, sparkline
+
+
+def drawn(counts: list[int], width: int = 120, height: int = 21) -> str:
+    return sparkline(counts, colour="#123456", ground="#eeeeee", width=width, height=height)
 
 
 def heights(svg: str) -> list[float]:
     return [float(height) for height in re.findall(r"v-([\d.]+)", svg)]
 
 
+def lefts(svg: str) -> list[float]:
+    return [float(left) for left in re.findall(r"M([\d.]+) 20v", svg)]
+
+
 def test_the_highest_count_is_as_high_as_the_drawing_and_the_others_in_proportion() -> None:
-    assert heights(sparkline([5, 10, 20], label="", height=21)) == [5, 10, 20]
+    assert heights(drawn([5, 10, 20])) == [5, 10, 20]
 
 
 def test_one_error_beside_thousands_is_still_seen() -> None:
-    assert heights(sparkline([1, 10_000], label="", height=21)) == [1.5, 20]
+    assert heights(drawn([1, 10_000])) == [1.5, 20]
 
 
-@pytest.mark.parametrize("counts", [[0], [0] * 24])
+@pytest.mark.parametrize("counts", [[], [0], [0] * 24])
 def test_buckets_without_errors_have_no_bar_but_the_line_below(counts: list[int]) -> None:
-    svg = sparkline(counts, label="")
-    assert heights(svg) == []
-    assert 'd="M0 23.5H120"' in svg
+    assert heights(drawn(counts)) == []
+    assert 'd="M0 20.5H120"' in drawn(counts)
 
 
 def test_bars_stand_at_their_bucket_s_place() -> None:
-    svg = sparkline([0, 3, 0, 3], label="", width=40)
-    assert re.findall(r"M([\d.]+) 23v", svg) == ["10", "30"]
+    assert lefts(drawn([0, 3, 0, 3], width=40)) == [10, 30]
 
 
 def test_many_counts_stay_within_the_drawing() -> None:
-    svg = sparkline([7] * 500, label="", width=100)
-    assert max(float(left) for left in re.findall(r"M([\d.]+) 23v", svg)) < 100
+    assert max(lefts(drawn([7] * 500, width=100))) < 100
 
 
-def test_without_counts_there_is_nothing() -> None:
-    assert sparkline([], label="x") == ""
+def test_the_image_holds_the_drawing_and_its_label_is_text() -> None:
+    found: list[dict[str, str | None]] = []
 
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append({"tag": tag, **dict(attrs)})
 
-def test_it_is_well_formed_and_its_label_is_text() -> None:
-    drawing = ElementTree.fromstring(sparkline([1, 2], label='"><script>&'))
-    assert drawing.attrib["aria-label"] == '"><script>&'
-    assert [child.tag for child in drawing] == ["path", "path"]
+    Parser().feed(spark_image([1, 2], label='"><script>&', colour="#123456", ground="#eeeeee"))
+    (image,) = found
+    assert (image["tag"], image["alt"]) == ("img", '"><script>&')
+    kind, _, source = (image["src"] or "").partition(",")
+    assert kind == "data:image/svg+xml"
+    drawing = ElementTree.fromstring(unquote(source))
+    assert [child.tag.rpartition("}")[2] for child in drawing] == ["path", "path"]

@@ -1,7 +1,7 @@
 """Errors: the groups, which of them need somebody, and what becomes of them. It refreshes itself."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -23,7 +23,7 @@ from ingest.plain_text import is_plain_line
 
 _REFRESH_SECONDS = 5
 _PER_PAGE = 25
-_POINTS = 30
+_POINTS = {"15m": 30, "1h": 30, "6h": 36, "24h": 24, "7d": 28}  # bars of a length that people say
 _LONGEST_TEXT = 200
 _TABS: dict[str, tuple[str, tuple[State, ...]]] = {  # by what stands in the address
     "open": ("Open", ("open", "regressed")),
@@ -56,13 +56,12 @@ def page() -> None:
             required=True,
             bind=URL,
         )
-    length = RANGES[chosen or "24h"]
     if linked:
-        group_page(linked, length)
+        group_page(linked, RANGES[chosen or "24h"])
         return
     dimensions = filter_bar()
     assignee, text, sort, idle = _more_filters()
-    _live(length, dimensions, assignee, text, sort, idle)
+    _live(chosen or "24h", dimensions, assignee, text, sort, idle)
 
 
 def parameters() -> list[tuple[str, str]]:
@@ -86,7 +85,6 @@ def _more_filters() -> tuple[str | None, str, Sort, bool]:
         "Assigned to",
         _assignees(),
         key="assignee",
-        format_func=lambda one: one if one.startswith("@") else f"Assigned: {one}",
         label_visibility="collapsed",
         bind=URL,
     )
@@ -94,7 +92,6 @@ def _more_filters() -> tuple[str | None, str, Sort, bool]:
         "Sort",
         list(_SORTS),
         key="sort",
-        format_func=lambda one: f"By {one}",
         label_visibility="collapsed",
         bind=URL,
     )
@@ -122,8 +119,8 @@ def _whose(chosen: str) -> str | None:
 
 
 @st.fragment(run_every=_REFRESH_SECONDS)
-def _live(length: timedelta, dimensions: Filters, assignee: str | None, text: str, sort: Sort, idle: bool) -> None:
-    asked = (length, dimensions, assignee, text, sort, idle)
+def _live(chosen: str, dimensions: Filters, assignee: str | None, text: str, sort: Sort, idle: bool) -> None:
+    asked = (chosen, dimensions, assignee, text, sort, idle)
     if st.session_state.get("asked") != asked:
         if "asked" in st.session_state:  # other filters: what was chosen and the place in the list are over
             forget_choice()
@@ -133,7 +130,7 @@ def _live(length: timedelta, dimensions: Filters, assignee: str | None, text: st
         st.rerun()
     said()
     try:
-        listing = _shown(length, GroupFilters((), assignee, text, dimensions), sort, idle)
+        listing = _shown(chosen, GroupFilters((), assignee, text, dimensions), sort, idle)
         if listing is None:
             first_steps()
         else:
@@ -144,7 +141,7 @@ def _live(length: timedelta, dimensions: Filters, assignee: str | None, text: st
         st.error(str(error))
 
 
-def _shown(length: timedelta, filters: GroupFilters, sort: Sort, idle: bool) -> GroupList | None:
+def _shown(chosen: str, filters: GroupFilters, sort: Sort, idle: bool) -> GroupList | None:
     """The list as of now; as it was while groups of it are chosen, so that none moves away under the pointer. None
     where there was never an error."""
     if st.session_state.get("picked") and (kept := st.session_state.get("listing")) is not None:
@@ -152,13 +149,13 @@ def _shown(length: timedelta, filters: GroupFilters, sort: Sort, idle: bool) -> 
     now = datetime.now(UTC)
     listing = list_groups(
         store(),
-        now - length,
-        now + timedelta(seconds=1),
+        now - RANGES[chosen],
+        now,
         GroupFilters(_TABS[_tab()][1], filters.assignee, filters.text, filters.dimensions),
         sort=sort,
         limit=_PER_PAGE,
         page=_page(),
-        points=_POINTS,
+        points=_POINTS[chosen],
         idle=idle,
     )
     if not sum(listing.by_state.values()) and not has_errors(store()):

@@ -167,9 +167,15 @@ def merge_button(groups: Sequence[Json]) -> None:
     ordered = sorted(groups, key=lambda group: (-group["total"], group["fingerprint"]))
     titles = {group["fingerprint"]: f"{group['title'][:80]} ({group['total']:,})" for group in ordered}
     with st.popover("Merge", icon=":material/merge:", key="merge", disabled=len(groups) < 2):
+        if len(groups) < 2:
+            return
         st.caption("They count as one group from now on. State and assignee are those of")
-        into = st.selectbox(
-            "into", list(titles), format_func=titles.__getitem__, key="merge_into", label_visibility="collapsed"
+        into = st.selectbox(  # another one for each choice: what was proposed for the last one is none of this
+            "into",
+            list(titles),
+            format_func=titles.__getitem__,
+            key=f"merge_into_{' '.join(sorted(titles))}",
+            label_visibility="collapsed",
         )
         others = [fingerprint for fingerprint in titles if fingerprint != into]
         st.button(

@@ -67,7 +67,7 @@ def about(group: Json, names: Names) -> str:
         names.project(group["project_id"]) if group["project_id"] and not group["workflow_id"] else "",
         group["source"],
         group["error_type"],
-        f"{len(group['members'])} merged" if len(group["members"]) > 1 else "",
+        f"{len(group['members'])} members" if len(group["members"]) > 1 else "",
     ]
     return " · ".join(f"<bdi>{escape(text)}</bdi>" for text in texts if text)
 

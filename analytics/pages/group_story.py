@@ -128,7 +128,8 @@ def _line(event: Json, head: str, titles: dict[str, str], zone_name: str, now: d
     text = escape(done) if by is None else f"<b><bdi>{escape(by)}</bdi></b> {escape(done)}"
     if by is None and kind == "reopened":
         text = "Open again"
-    other = member or (event["fingerprint"] if event["fingerprint"] != head else "")
-    about = " · ".join(escape(part) for part in (detail or "", titles.get(other, other)) if part)
+    other: str = member or (event["fingerprint"] if event["fingerprint"] != head else "")
+    texts: list[str] = [part for part in (detail, titles.get(other, other)) if part]
+    about = " · ".join(map(escape, texts))
     more = f'<small dir="auto">{about}</small>' if about else ""
     return f'<li class="{escape(kind)}"><span>{text} {more}</span>{ago(event["at"], zone_name, now)}</li>'

@@ -1,11 +1,26 @@
 """Pages as Streamlit's own test runner opens them. What they need stands in the fixture `configured`."""
 
+from uuid import UUID
+
 from streamlit.testing.v1 import AppTest
 
+from analytics.accounts import User, create_user
+from ingest.database import Connection
 
-def opened(page: str, **parameters: str | list[str]) -> AppTest:
-    """The page, with these parameters in its address."""
+
+def user(connection: Connection, name: str = "ann") -> User:
+    """Somebody who may sign in."""
+    create_user(connection, name, "correct horse battery")
+    row = connection.execute("select id from users where name = %s", (name,)).fetchone()
+    assert row is not None
+    return User(UUID(str(row[0])), name)
+
+
+def opened(page: str, /, *, by: User | None = None, **parameters: str | list[str]) -> AppTest:
+    """The page, with these parameters in its address; `by` is who is signed in, which the frame around it finds out."""
     test = AppTest.from_string(f"from analytics.pages import {page}\n{page}.page()", default_timeout=20)
+    if by is not None:
+        test.session_state["signed_in"] = by
     for name, value in parameters.items():
         test.query_params[name] = value
     test.run()

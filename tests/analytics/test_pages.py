@@ -11,7 +11,7 @@ from jobs.tally import Tally
 from tests.analytics.opening import figures, opened, text_of
 from tests.seeding import insert_error, insert_many, insert_report
 
-PAGES = ("overview", "history", "thresholds", "classification", "connect")
+PAGES = ("overview", "errors", "history", "thresholds", "classification", "connect")
 
 
 pytestmark = pytest.mark.usefixtures("configured")

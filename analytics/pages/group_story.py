@@ -120,7 +120,8 @@ def history_html(details: GroupDetails, zone_name: str, now: datetime) -> str:
 
 
 def _line(event: Json, head: str, titles: dict[str, str], zone_name: str, now: datetime) -> str:
-    by, kind, detail, member = event["by"], event["kind"], event["detail"], event["member"]
+    by, detail, member = event["by"], event["detail"], event["member"]
+    kind: str = event["kind"]
     done = _DONE.get(kind, kind)
     if kind == "assigned":
         done = "assigned it to nobody" if detail is None else f"assigned it to {detail}"

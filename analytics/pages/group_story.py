@@ -45,7 +45,8 @@ def notes_section(details: GroupDetails) -> None:
             )
             st.form_submit_button("Add note", on_click=_add_note, args=(fingerprint,))
     now = datetime.now(UTC)
-    st.html("".join(_note(note, now) for note in details.notes) or "")
+    if details.notes:
+        st.html("".join(_note(note, now) for note in details.notes))
 
 
 def _note(note: Json, now: datetime) -> str:

@@ -24,6 +24,7 @@ from analytics.pages.group_story import history_html, members_section, notes_sec
 from analytics.pages.tables import events_table
 from analytics.queries import error_series, latest_errors, whole_buckets
 from ingest.exceptions import StoreUnavailable
+from ingest.plain_text import is_plain_line
 
 Json = dict[str, Any]
 _REFRESH_SECONDS = 5
@@ -36,6 +37,8 @@ def group_page(fingerprint: str, length: timedelta) -> None:
     """Draw the group that this fingerprint belongs to, with its errors of the last `length`."""
     said()
     try:
+        if not is_plain_line(fingerprint):  # a link may hold anything, also what Postgres doesn't take
+            raise NotFound("No group has this fingerprint.")
         details = group_details(store(), fingerprint)
         _headline(details)
         _live(details.group["fingerprint"], details.filters(), length)

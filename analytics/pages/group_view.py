@@ -37,9 +37,7 @@ def group_page(fingerprint: str, length: timedelta) -> None:
     """Draw the group that this fingerprint belongs to, with its errors of the last `length`."""
     said()
     try:
-        if not is_plain_line(fingerprint):  # a link may hold anything, also what Postgres doesn't take
-            raise NotFound("No group has this fingerprint.")
-        details = group_details(store(), fingerprint)
+        details = group_details(store(), fingerprint if is_plain_line(fingerprint) else "")  # a link may hold anything
         _headline(details)
         _live(details.group["fingerprint"], details.filters(), length)
         with st.container(key="lists_group"):

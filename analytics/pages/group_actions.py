@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from analytics import group_store
 from analytics.accounts import User, list_users
@@ -99,23 +100,34 @@ def action_buttons(groups: Sequence[Json], user: User) -> None:
         st.button(
             "Reopen", key="reopen", icon=":material/undo:", on_click=_each, args=(fingerprints, "open again", reopen)
         )
-    with st.popover("Ignore", icon=":material/notifications_off:", key="ignore"):
+    with st.popover("Ignore", icon=":material/notifications_off:", key="ignore"), _choices("ignore"):
         _ignore_choices(fingerprints)
-    with st.popover("Assign", icon=":material/person:", key="assign"):
+    with st.popover("Assign", icon=":material/person:", key="assign"), _choices("assign"):
         _assign_choices(fingerprints, {group["assignee"] for group in groups}, user)
+
+
+def _choices(name: str) -> DeltaGenerator:
+    """Buttons below each other, as in a menu."""
+    return st.container(key=f"choices_{name}", gap="xxsmall")
 
 
 def _ignore_choices(fingerprints: Sequence[str]) -> None:
     st.caption("Nobody has to look at it")
     for words, length in _FOR_TIMES.items():
         st.button(
-            f"for {words}", key=f"ignore_{words}", width="stretch", on_click=_ignore_for, args=(fingerprints, length)
+            f"for {words}",
+            key=f"ignore_{words}",
+            width="stretch",
+            type="tertiary",
+            on_click=_ignore_for,
+            args=(fingerprints, length),
         )
     for number in _FOR_ERRORS:
         st.button(
             f"for {number:,} more errors",
             key=f"ignore_{number}",
             width="stretch",
+            type="tertiary",
             on_click=_each,
             args=(fingerprints, "ignored", _until_errors(number)),
         )
@@ -123,6 +135,7 @@ def _ignore_choices(fingerprints: Sequence[str]) -> None:
         "until somebody opens it",
         key="ignore_always",
         width="stretch",
+        type="tertiary",
         on_click=_each,
         args=(fingerprints, "ignored", ignore),
     )
@@ -140,9 +153,18 @@ def _until_errors(number: int) -> Deed:
 def _assign_choices(fingerprints: Sequence[str], now: set[str | None], user: User) -> None:
     users = [user.name, *(name for name in known_users() if name != user.name)]
     if now != {user.name}:
-        st.button("to me", key="assign_me", width="stretch", on_click=_assign, args=(fingerprints, user.name))
+        st.button(
+            "to me", key="assign_me", width="stretch", type="tertiary", on_click=_assign, args=(fingerprints, user.name)
+        )
     if now != {None}:
-        st.button("to nobody", key="assign_nobody", width="stretch", on_click=_assign, args=(fingerprints, None))
+        st.button(
+            "to nobody",
+            key="assign_nobody",
+            width="stretch",
+            type="tertiary",
+            on_click=_assign,
+            args=(fingerprints, None),
+        )
     if len(users) > 1:
         chosen = st.selectbox(
             "to", users[1:], index=None, key="assign_to", placeholder="to somebody else", label_visibility="collapsed"

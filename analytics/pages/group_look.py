@@ -38,6 +38,11 @@ LOOK = """<style>
 @container (max-width: 760px) { .mh-groups .mh-roomy { display: none; } .mh-groups th.mh-trend { width: 9.2rem; }
   .mh-groups th.mh-when { width: 5.6rem; } .mh-groups th.mh-many { width: 3.8rem; }
   .mh-groups th.mh-state { width: 7rem; } }
+.st-key-assignee [role="group"]::before, .st-key-sort [role="group"]::before { content: "Assigned to";
+  align-self: center; padding-left: 0.75rem; margin-right: -0.2rem; font-size: 0.88rem; color: var(--mh-soft);
+  white-space: nowrap; }
+.st-key-sort [role="group"]::before { content: "By"; }
+[class*="st-key-choices_"] button { justify-content: flex-start; padding: 0.15rem 0.6rem; min-height: 2rem; }
 .st-key-group_bar { min-height: 2.5rem; margin: 0.2rem 0 0; }
 [class*="st-key-tab_"] button { padding: 0.25rem 0.1rem; margin-right: 0.7rem; color: var(--mh-soft); border-radius: 0;
   border-bottom: 2px solid transparent; min-height: 2rem; font-variant-numeric: tabular-nums; }

@@ -1,53 +1,23 @@
 """What only a browser shows: the address while names are chosen, and what finds room on a screen."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from ingest.database import Connection
-from tests import browser as system_browser
+from tests.analytics.browsing import OPEN, START_SECONDS, tab
 from tests.analytics.meshhook_rows import name_project, name_workflow
-from tests.ports import free_port
 from tests.seeding import insert_error
-
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 60_000
 
 
 @pytest.fixture
-def page(database_url: str, tmp_path: Path) -> Iterator[Page]:
+def page(database_url: str, lake_dir: Path) -> Iterator[Page]:
     """A tab; its addresses begin at the dashboard, which runs without its sign-in."""
-    port = free_port()
-    environment = {**os.environ, "DATABASE_URL": database_url, "LAKE_URL": str(tmp_path / "lake")}
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.address=127.0.0.1",
-        f"--server.port={port}",
-    ]
-    path = system_browser.find()
-    assert path, "no browser: `make test` finds or installs one"
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        assert any(str(port) in line for line in server.stdout), "the dashboard didn't start"
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=system_browser.FLAGS)
-            context = browser.new_context(base_url=f"http://127.0.0.1:{port}", viewport={"width": 1440, "height": 900})
-            yield context.new_page()
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with tab(OPEN, database_url, lake_dir) as page:
+        yield page
 
 
 def test_a_workflow_is_chosen_by_name_and_the_address_keeps_its_id(connection: Connection, page: Page) -> None:

@@ -1,0 +1,47 @@
+"""A tab of the system's browser on a dashboard that runs, with its sign-in or without."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests import browser as system_browser
+from tests.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60_000
+OPEN = ("-m", "streamlit", "run", "app.py", "--server.address=127.0.0.1")  # without its sign-in
+SIGNED_IN = ("-P", "-m", "jobs.cli", "app")
+
+
+@contextmanager
+def tab(command: Sequence[str], database_url: str, lake_dir: Path) -> Iterator[Page]:
+    """A tab; its addresses begin at the dashboard, which is one of the commands above."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "LAKE_URL": str(lake_dir),
+        "MESHHOOK_ERRORS_APP_PORT": str(port),
+    }
+    arguments = [sys.executable, *command, *([f"--server.port={port}"] if command is OPEN else [])]
+    path = system_browser.find()
+    assert path, "no browser: `make test` finds or installs one"
+    server = subprocess.Popen(
+        arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        assert server.stdout is not None
+        assert any(f"127.0.0.1:{port}" in line for line in server.stdout), "the dashboard didn't start"
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=system_browser.FLAGS)
+            context = browser.new_context(base_url=f"http://127.0.0.1:{port}", viewport={"width": 1440, "height": 900})
+            yield context.new_page()
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()

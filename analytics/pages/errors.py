@@ -71,7 +71,7 @@ def parameters() -> list[tuple[str, str]]:
 
 def _more_filters() -> tuple[str | None, str, Sort, bool]:
     with st.container(key="more_filters"):
-        columns = st.columns([2.4, 1.1, 1.1, 1.2], gap="small", vertical_alignment="center")
+        columns = st.columns([1.8, 1.4, 1.2, 1.1], gap="small", vertical_alignment="center")
     text = columns[0].text_input(
         "Search",
         key="text",
@@ -241,19 +241,8 @@ def _pages(listing: GroupList) -> None:
     with st.container(key="group_pages", horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         place = f"{first + 1:,}–{last:,} of {listing.matching:,}" if last > first else f"{listing.matching:,}"
         st.html(f'<span class="mh-place">{place}</span>', width="content")
-        for label, icon, step, is_end in (
-            ("Newer page", "chevron_left", -1, page == 1),
-            ("Older page", "chevron_right", 1, last >= listing.matching),
-        ):
-            st.button(
-                "",
-                key=f"turn_{step}",
-                icon=f":material/{icon}:",
-                help=label,
-                disabled=is_end,
-                on_click=_turn_to,
-                args=(page + step,),
-            )
+        for label, step, is_end in (("‹ Previous", -1, page == 1), ("Next ›", 1, last >= listing.matching)):
+            st.button(label, key=f"turn_{step}", disabled=is_end, on_click=_turn_to, args=(page + step,))
 
 
 def _turn_to(page: int) -> None:
@@ -301,12 +290,15 @@ def _nothing(listing: GroupList, *, is_narrowed: bool, idle: bool) -> None:
     others = sum(listing.by_state.values())
     with st.container(key="nothing", horizontal_alignment="center", gap="small"):
         if others:
-            st.markdown(f"**No group of these is {tab}.**" if tab != "came back" else "**None of these came back.**")
+            st.markdown(
+                f"**No group of these is {tab}.**" if tab != "came back" else "**None of these came back.**",
+                width="content",
+            )
             st.button(f"Show all {others:,}", key="show_all", on_click=_choose_tab, args=("all",))
         elif is_narrowed:
-            st.markdown("**No group matches these filters in this range.**")
+            st.markdown("**No group matches these filters in this range.**", width="content")
         else:
-            st.markdown("**No errors in this range.**")
+            st.markdown("**No errors in this range.**", width="content")
         with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
             if is_narrowed and not others:
                 st.button("Clear the filters", key="clear_filters", type="primary", on_click=_clear_filters)

@@ -26,7 +26,7 @@ LOOK = """<style>
 .mh-groups tr.mh-quieted .mh-name a { font-weight: 450; }
 .mh-groups th.mh-trend { width: 9.4rem; } .mh-groups th.mh-many { width: 5rem; }
 .mh-groups th.mh-when { width: 7.6rem; }
-.mh-groups th.mh-state { width: 8.4rem; } .mh-groups th.mh-whose { width: 7rem; }
+.mh-groups th.mh-state { width: 9.4rem; } .mh-groups th.mh-whose { width: 7rem; }
 .mh-spark { display: block; max-width: none; margin: 0; }
 .mh-badge { display: inline-block; max-width: 100%; overflow: hidden; text-overflow: ellipsis; vertical-align: middle;
   border-radius: 999px; padding: 0.06rem 0.6rem; font-size: 0.76rem; font-weight: 560; line-height: 1.5;
@@ -36,8 +36,8 @@ LOOK = """<style>
 .mh-badge.resolved { color: var(--mh-good); border-color: currentColor; }
 @container (max-width: 1000px) { .mh-groups .mh-extra { display: none; } }
 @container (max-width: 760px) { .mh-groups .mh-roomy { display: none; } .mh-groups th.mh-trend { width: 9.2rem; }
-  .mh-groups th.mh-when { width: 5.6rem; } .mh-groups th.mh-many { width: 3.8rem; }
-  .mh-groups th.mh-state { width: 7rem; } }
+  .mh-groups .mh-when { width: 6.2rem; padding: 0 0.3rem !important; } .mh-groups th.mh-many { width: 3.8rem; }
+  .mh-groups th.mh-state { width: 7.6rem; } }
 .st-key-assignee [role="group"]::before, .st-key-sort [role="group"]::before { content: "Assigned to";
   align-self: center; padding-left: 0.75rem; margin-right: -0.2rem; font-size: 0.88rem; color: var(--mh-soft);
   white-space: nowrap; }

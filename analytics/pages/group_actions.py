@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,7 +14,7 @@ from analytics.accounts import User, list_users
 from analytics.exceptions import AnalyticsError
 from analytics.group_store import assign, ignore, reopen, resolve
 from analytics.groups import GroupFilters, list_groups
-from analytics.pages.chrome import signed_in, store
+from analytics.pages.chrome import signed_in, store, zone
 from ingest.database import Connection
 from ingest.exceptions import StoreUnavailable
 from ingest.plain_text import is_plain_line
@@ -139,6 +140,27 @@ def _ignore_choices(fingerprints: Sequence[str]) -> None:
         on_click=_each,
         args=(fingerprints, "ignored", ignore),
     )
+    _ignore_until_then(fingerprints)
+
+
+def _ignore_until_then(fingerprints: Sequence[str]) -> None:
+    """A moment of the reader's zone; one that is over is refused with a sentence."""
+    then: datetime | None = st.datetime_input(
+        "until", value=None, key="ignore_at", step=900, format="YYYY-MM-DD", help="In your time zone."
+    )
+    st.button(
+        "Ignore until then",
+        key="ignore_until",
+        width="stretch",
+        disabled=then is None,
+        on_click=_ignore_at,
+        args=(fingerprints, then),
+    )
+
+
+def _ignore_at(fingerprints: Sequence[str], then: datetime) -> None:
+    until = then.replace(tzinfo=ZoneInfo(zone()))
+    _each(fingerprints, "ignored", lambda c, group, by: ignore(c, group, by, until=until))
 
 
 def _ignore_for(fingerprints: Sequence[str], length: timedelta) -> None:

@@ -10,8 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from analytics.group_store import assign, ignore, resolve
 from ingest.database import Connection
+from ingest.settings import settings
 from jobs.tally import Tally
 from tests.analytics.opening import opened, text_of, user
+from tests.ports import free_port
 from tests.seeding import insert_error, now
 
 pytestmark = pytest.mark.usefixtures("configured")
@@ -239,6 +241,21 @@ def test_chosen_groups_are_ignored_until_later_or_for_more_errors(connection: Co
     assert state(connection, "1-b") == "open"
 
 
+def test_chosen_groups_are_ignored_until_a_moment_that_lies_ahead(connection: Connection) -> None:
+    three_groups(connection)
+    page = opened("errors", by=user(connection))
+    choose(page, "1-a")
+    then = (datetime.now(UTC) + 2 * DAY).replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    page.datetime_input(key="ignore_at").set_value(then).run()
+    press(page, "ignore_until")
+    assert state(connection, "1-a", "ignored_until") == then.replace(tzinfo=UTC)
+    choose(page, "1-b")
+    page.datetime_input(key="ignore_at").set_value(then - 9 * DAY).run()
+    press(page, "ignore_until")
+    assert "in the future" in page.error[0].value
+    assert state(connection, "1-b") == "open"
+
+
 def test_chosen_groups_are_assigned_to_me_to_somebody_and_to_nobody(connection: Connection) -> None:
     user(connection, "bo")
     three_groups(connection)
@@ -349,6 +366,16 @@ def test_nothing_in_this_state_leads_to_the_others_with_one_click(connection: Co
 def test_a_link_with_what_cannot_be_opens_all_the_same(connection: Connection, parameters: dict[str, str]) -> None:
     three_groups(connection)
     assert opened("errors", **parameters).title[0].value == "Errors"
+
+
+@pytest.mark.parametrize("parameters", [{}, {"group": "1-a"}])
+def test_while_the_database_is_away_the_page_says_so(
+    monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    settings.cache_clear()
+    said = " ".join(warning.value for warning in opened("errors", **parameters).warning)
+    assert "Postgres can't be reached" in said
 
 
 def test_hostile_titles_are_shown_as_text(connection: Connection) -> None:

@@ -71,7 +71,7 @@ def parameters() -> list[tuple[str, str]]:
 
 def _more_filters() -> tuple[str | None, str, Sort, bool]:
     with st.container(key="more_filters"):
-        columns = st.columns([1.8, 1.4, 1.2, 1.1], gap="small", vertical_alignment="center")
+        columns = st.columns([1.6, 1.4, 1.2, 1.3], gap="small", vertical_alignment="center")
     text = columns[0].text_input(
         "Search",
         key="text",

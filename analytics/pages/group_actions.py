@@ -146,7 +146,7 @@ def _ignore_choices(fingerprints: Sequence[str]) -> None:
 def _ignore_until_then(fingerprints: Sequence[str]) -> None:
     """A moment of the reader's zone; one that is over is refused with a sentence."""
     then: datetime | None = st.datetime_input(
-        "until", value=None, key="ignore_at", step=900, format="YYYY-MM-DD", help="In your time zone."
+        "until then, in your time zone", value=None, key="ignore_at", step=900, format="YYYY-MM-DD"
     )
     st.button(
         "Ignore until then",

@@ -42,7 +42,9 @@ LOOK = """<style>
   align-self: center; padding-left: 0.75rem; margin-right: -0.2rem; font-size: 0.88rem; color: var(--mh-soft);
   white-space: nowrap; }
 .st-key-sort [role="group"]::before { content: "By"; }
-[class*="st-key-choices_"] button { justify-content: flex-start; padding: 0.15rem 0.6rem; min-height: 2rem; }
+[class*="st-key-choices_"] button { padding: 0.15rem 0.6rem; min-height: 2rem; }
+[class*="st-key-choices_"] [data-testid="stBaseButton-tertiary"], [class*="st-key-choices_"]
+  [data-testid="stBaseButton-tertiary"] > div { justify-content: flex-start; text-align: left; }
 .st-key-group_bar { min-height: 2.5rem; margin: 0.2rem 0 0; }
 [class*="st-key-tab_"] button { padding: 0.25rem 0.1rem; margin-right: 0.7rem; color: var(--mh-soft); border-radius: 0;
   border-bottom: 2px solid transparent; min-height: 2rem; font-variant-numeric: tabular-nums; }
@@ -54,7 +56,10 @@ LOOK = """<style>
 .mh-paused i { background: var(--mh-medium) !important; }
 .mh-back { color: var(--mh-accent); text-decoration: none; font-size: 0.92rem; }
 .mh-group h2 { font-size: 1.3rem; font-weight: 640; line-height: 1.35; margin: 0 0 0.35rem; padding: 0;
-  overflow-wrap: anywhere; max-height: 8.2rem; overflow-y: auto; }
+  display: flex; align-items: baseline; overflow-wrap: anywhere; }
+.mh-group h2 .mh-sev { flex: none; }
+.mh-group h2 bdi { min-width: 0; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4;
+  overflow: hidden; }
 .mh-about { display: flex; flex-wrap: wrap; align-items: center; gap: 0.3rem 0.8rem; font-size: 0.86rem;
   color: var(--mh-soft); } .mh-about code { font-size: 0.78rem; background: none; padding: 0; overflow-wrap: anywhere; }
 .mh-figures { display: flex; flex-wrap: wrap; gap: 0.4rem 2.6rem; margin: 0.5rem 0 0.2rem !important;

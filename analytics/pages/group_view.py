@@ -62,11 +62,11 @@ def _headline(details: GroupDetails) -> None:
     group = details.group
     now = datetime.now(UTC)
     user = signed_in()
-    whose = group["assignee"]
+    title, whose = escape(group["title"]), group["assignee"]
     texts = [about(group, known_names())]
     texts += [f"assigned to <b><bdi>{escape(whose)}</bdi></b>"] if whose else []
     st.html(
-        f'<div class="mh-group"><h2>{severity_mark(group["severity"])}<bdi>{escape(group["title"])}</bdi></h2>'
+        f'<div class="mh-group"><h2 title="{title}">{severity_mark(group["severity"])}<bdi>{title}</bdi></h2>'
         f'<div class="mh-about">{badge(group, zone(), now)}<span>{" · ".join(texts)}</span>'
         f'<code title="Fingerprint">{escape(group["fingerprint"])}</code></div></div>'
     )
@@ -95,7 +95,7 @@ def _figures_and_chart(fingerprint: str, filters: Filters, length: timedelta) ->
     by_severity = error_series(store(), start, end, interval, filters, "severity")
     errors = int(by_severity["errors"].sum())
     every = int(error_series(store(), start, end, interval, Filters())["errors"].sum())
-    share = f"{100 * errors / every:.1f} %" if every else "-"
+    share = "-" if not every else "< 0.1 %" if 0 < errors < every / 1000 else f"{100 * errors / every:.1f} %"
     figures = (
         ("Errors in range", f"{errors:,}"),
         ("Share of all errors", f'<span title="{errors:,} of {every:,} in this range">{share}</span>'),

@@ -71,6 +71,7 @@ def test_the_range_narrows_figures_and_places(connection: Connection) -> None:
     assert figure(page, "Errors in range") == "1"
     page = opened("errors", group="1-a", range="7d")
     assert figure(page, "Errors in range") == "4"
+    assert '<h4>Source</h4><ul><li title="worker: 4">' in text_of(page)
 
 
 def test_a_group_that_is_quiet_still_shows_its_newest_error(connection: Connection) -> None:

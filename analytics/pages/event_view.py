@@ -29,12 +29,12 @@ _SECTIONS = (
 _RELATIONS = {"cause": "Caused by", "context": "While handling", "member": "With it"}
 
 
-def event_view(event: Json) -> None:
+def event_view(event: Json, *, has_title: bool = True) -> None:
     """Draw an event as `error_by_id` answers it. Everything in it was masked before it was stored."""
     metadata = event["metadata"]
-    st.html(
-        f'<h3 style="margin:0;overflow-wrap:anywhere">{severity_mark(event["severity"])}{escape(event["title"])}</h3>'
-    )
+    if has_title:
+        title = f"{severity_mark(event['severity'])}<bdi>{escape(event['title'])}</bdi>"
+        st.html(f'<h3 style="margin:0;overflow-wrap:anywhere">{title}</h3>')
     if metadata.get("counted"):
         st.info(_counted(event["stands_for"]))
     if chips := _chips(metadata.get("tags")):

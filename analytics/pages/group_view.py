@@ -1,5 +1,6 @@
 """One group: what it is, how often it happens and where, its newest error whole, and what people did and said."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
@@ -43,9 +44,9 @@ def group_page(fingerprint: str, length: timedelta) -> None:
         with st.container(key="lists_group"):
             main, aside = st.columns([2.1, 1], gap="large")
         with main:
-            _newest(details)
+            _by_itself(lambda: _newest(details))
         with aside:
-            _where(details.filters(), length)
+            _by_itself(lambda: _where(details.filters(), length))
             notes_section(details)
             members_section(details)
             st.subheader("History", anchor=False)
@@ -56,6 +57,14 @@ def group_page(fingerprint: str, length: timedelta) -> None:
         st.warning(str(error), icon=":material/cloud_off:")
     except AnalyticsError as error:
         st.error(str(error))
+
+
+def _by_itself(draw: Callable[[], None]) -> None:
+    """A part that reads the lake: where that fails, what stands beside it is still of use."""
+    try:
+        draw()
+    except (AnalyticsError, StoreUnavailable) as error:
+        st.warning(str(error), icon=":material/cloud_off:")
 
 
 def _headline(details: GroupDetails) -> None:
@@ -123,7 +132,7 @@ def _newest(details: GroupDetails) -> None:
         st.html('<p class="mh-dim">Its errors are no longer kept.</p>')
         return
     with st.container(border=True, key="newest"):
-        event_view(event)
+        event_view(event, has_title=event["title"] != details.group["title"])
     link = f"/history?{urlencode([('fingerprint', member.fingerprint) for member in details.members[:20]])}"
     st.subheader("Latest errors", anchor=False)
     st.html(events_table(found.to_dicts(), zone(), known_names()))

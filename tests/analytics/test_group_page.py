@@ -1,6 +1,7 @@
 """The page of one group on a real database, run by Streamlit's own test runner."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analytics.group_store import add_note, merge, resolve
+from analytics.lake import Part
 from ingest.database import Connection
 from jobs.tally import Tally
 from tests.analytics.opening import opened, text_of, user
@@ -225,6 +227,20 @@ def test_the_history_names_whose_it_is_from_the_tally_and_from_people(connection
     assert "&lt;i&gt;bo" in text
     assert "<i>bo" not in text
     assert text.index("It came back") < text.index("resolved it") < text.index("Seen for the first time")
+
+
+def test_where_the_lake_cannot_be_read_notes_and_history_still_stand(connection: Connection, lake_dir: Path) -> None:
+    seed(connection)
+    add_note(connection, "1-a", "ann", "A note for all.")
+    day = lake_dir / "errors" / f"day={now():%Y-%m-%d}"
+    day.mkdir(parents=True)
+    (day / Part.name(0, 5, 1, 1)).write_bytes(b"no parquet")
+    page = opened("errors", by=user(connection), group="1-a")
+    assert "The lake can't be read" in page.warning[0].value
+    assert "A note for all." in text_of(page)
+    assert "Seen for the first time" in text_of(page)
+    press(page, "resolve")
+    assert state(connection, "1-a")[0] == "resolved"
 
 
 def test_hostile_texts_are_shown_as_text(connection: Connection) -> None:

@@ -128,6 +128,10 @@ def _live(chosen: str, dimensions: Filters, assignee: str | None, text: str, sor
         st.session_state["asked"] = asked
     if st.session_state.pop("drawn_anew", False):  # the controls above have changed
         st.rerun()
+    # Boxes that were left for another page are empty when one comes back.
+    st.session_state["picked"] = [
+        one for one in st.session_state.get("picked", []) if st.session_state.get(f"pick_{one}")
+    ]
     said()
     try:
         listing = _shown(chosen, GroupFilters((), assignee, text, dimensions), sort, idle)

@@ -81,8 +81,12 @@ def test_the_list_refreshes_itself_and_leaves_a_choice_alone(connection: Connect
     page.wait_for_timeout(7_000)
     expect(page.get_by_role("link", name="Epsilon failed")).to_be_hidden()
     expect(page.get_by_role("checkbox", name="Choose Alpha failed")).to_be_checked()
-    page.get_by_role("button", name="Clear").click()
-    expect(page.get_by_role("link", name="Epsilon failed")).to_be_visible(timeout=SOON)
+    page.get_by_role("link", name="Overview").click()  # and back: nothing is chosen any more
+    expect(page.get_by_role("heading", name="Top groups")).to_be_visible(timeout=SOON)
+    page.get_by_role("link", name="Errors", exact=True).click()
+    expect(page.locator(".mh-groups").get_by_role("link", name="Epsilon failed")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("1 chosen")).to_be_hidden()
+    expect(page.get_by_role("checkbox", name="Choose Alpha failed")).not_to_be_checked()
 
 
 def test_a_note_that_is_half_written_outlives_the_refresh(connection: Connection, page: Page) -> None:

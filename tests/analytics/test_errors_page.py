@@ -197,6 +197,15 @@ def test_who_is_not_signed_in_reads_and_changes_nothing(connection: Connection) 
     assert "me" not in page.selectbox(key="assignee").options
 
 
+def test_who_has_signed_out_meanwhile_changes_nothing(connection: Connection) -> None:
+    three_groups(connection)
+    page = opened("errors", by=user(connection))
+    choose(page, "1-a")
+    page.session_state["signed_in"] = None
+    press(page, "resolve")
+    assert state(connection, "1-a") == "open"
+
+
 def test_several_groups_are_resolved_at_once_in_the_name_of_who_is_signed_in(connection: Connection) -> None:
     three_groups(connection)
     page = opened("errors", by=user(connection))

@@ -114,12 +114,6 @@ def key_name(connection: "Connection", key_id: UUID) -> str:
     return "unknown" if row is None else str(row[0])
 
 
-def key_name(connection: "Connection", key_id: UUID) -> str:
-    """What a key is called, for the history of what was done with it."""
-    row = connection.execute(_SQL["key_name"], {"id": key_id}).fetchone()
-    return "unknown" if row is None else str(row[0])
-
-
 def dsn_of(api_url: str, key: str, project: str = "1") -> str:
     """Where SDKs send to, for example http://KEY@host:8080/1"""
     scheme, _, rest = api_url.partition("://")

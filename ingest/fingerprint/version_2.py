@@ -13,6 +13,7 @@ from typing import Any
 from ingest.fingerprint.frames import Frame, are_telling, steps_of
 from ingest.fingerprint.stacks import frames_in, holds_stack
 from ingest.fingerprint.templates import MOST_LOOKED_AT, essence
+from ingest.masking import unkeyed
 from ingest.models import JsonObject
 
 VERSION = 2
@@ -77,8 +78,8 @@ def fingerprint(source: str, metadata: JsonObject, title: str) -> str:
         stack = stack[:_LONGEST_STACK]
     return _group(
         (source, _name(get("node")), _name(exception.get("module")), _name(exception.get("type"))),
-        message[:MOST_LOOKED_AT],
-        value[:MOST_LOOKED_AT] if type(value) is str else "",
+        _looked_at(message),
+        _looked_at(value) if type(value) is str else "",
         (_code(get("http_status")), _code(get("code"))),
         _causes(causes) if causes else (),
         frames,
@@ -115,7 +116,13 @@ def _group(
         parts = [source, node, _kind(module, kind), *codes, said, *steps]
     for cause_module, cause_type, cause_value in causes:
         parts += ("caused by", _kind(cause_module, cause_type), essence(_bare(cause_type, cause_value)))
-    return f"{VERSION}-{blake2b(chr(10).join(parts).encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
+    known_by = unkeyed("\n".join(parts))
+    return f"{VERSION}-{blake2b(known_by.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
+
+
+def _looked_at(text: str) -> str:
+    """The part of a message that counts; whose address it was that is masked in it doesn't, wherever it is cut."""
+    return unkeyed(text[: 2 * MOST_LOOKED_AT])[:MOST_LOOKED_AT]
 
 
 def _is_worded_by_runtime(module: str, kind: str) -> bool:

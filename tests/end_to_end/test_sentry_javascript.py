@@ -77,7 +77,7 @@ def test_the_lines_for_sveltekit_in_the_docs_do_what_they_say(project: Project, 
     assert ended.returncode == 0, ended.stderr.decode()
     columns = ("title", "source", "error_type", "severity", "workflow_id")
     assert sorted(tuple(event[name] for name in columns) for event in project.events()) == [
-        ("RangeError: the queue is full", "webhook", "system", "high", WORKFLOW),
+        ("RangeError: the queue is full", "webhook", "execution", "high", WORKFLOW),
         ("Webhook refused: 401", "webhook", "input", "low", WORKFLOW),
         ("Webhook refused: 404", "webhook", "input", "low", None),
     ]

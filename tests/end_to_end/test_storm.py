@@ -19,7 +19,7 @@ def counted(installation: Running, project: Any) -> int:
 
 @pytest.mark.timeout(180)
 def test_a_storm_is_counted_to_the_last_error_and_disturbs_nobody(tmp_path: Path) -> None:
-    settings = {"MESHHOOK_ERRORS_MIRROR_MAX_LAG": "1", "MESHHOOK_ERRORS_PROJECT_EVENTS_PER_MINUTE": "150000"}
+    settings = {"MESHHOOK_ERRORS_MIRROR_MAX_LAG": "1", "MESHHOOK_ERRORS_PROJECT_EVENTS_PER_MINUTE": "60000"}
     with running(tmp_path / "data", **settings) as installation:
         weather = storm(installation, ERRORS)
         assert weather.refused > 0  # the limit was passed, and still

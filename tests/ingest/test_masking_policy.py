@@ -237,7 +237,7 @@ def test_the_same_cause_for_two_people_is_one_group_and_the_errors_tell_them_apa
     hall = hall_of(Settings(secret_key=KEY, mask_also="ip"))
     for form in (
         {"message": "no mailbox for {0}, gave up"},
-        {"message": f"{'x' * 480} no mailbox for {{0}} and {{0}}"},
+        {"message": f"{'x ' * 470} no mailbox for {{0}} and {{0}} {'x' * 1000}"},
         {"title": "no mailbox for {0}"},
         {"message": "failed", "exception": {"type": "E<{0}>"}, "node": "to {0}"},
         {"exception": {"type": "E"}, "frames": [{"file": "a.py", "function": "send {0}", "in_app": True}]},

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from analytics.evolution import parts_in_sql
-from analytics.store import Store
+from analytics.store import Store, asked_again
 from ingest.statements import filled, load_statements
 
 _SQL = load_statements(__file__.replace("events.py", "queries.py"))
 _LAKE_SQL = load_statements(__file__.replace("events.py", "lake_queries.py"))
 
 
+@asked_again
 def error_by_id(store: Store, error_id: UUID) -> dict[str, Any] | None:
     """The contract's columns with `metadata` as an object and `received_at`; None where no such error is kept."""
     with store.connection() as connection:
@@ -27,14 +28,9 @@ def _from_lake(store: Store, error_id: UUID) -> dict[str, Any] | None:
     paths = store.listing("errors").paths()
     if not paths:
         return None
-    cursor = store.lake()
-    try:
-        parts, read = parts_in_sql("errors", paths)
-        statement = filled(_LAKE_SQL["error_by_id"], parts=parts).decode()
-        relation = cursor.sql(statement, params={**read, "error_id": str(error_id)})
-        rows: list[dict[str, Any]] = relation.pl().to_dicts()
-    finally:
-        cursor.close()
+    parts, read = parts_in_sql("errors", paths)
+    found = store.read_lake(filled(_LAKE_SQL["error_by_id"], parts=parts), {**read, "error_id": str(error_id)})
+    rows: list[dict[str, Any]] = found.to_dicts()
     if not rows:
         return None
     return rows[0] | {"metadata": json.loads(rows[0]["metadata"])}

@@ -1,5 +1,7 @@
 """What can go wrong in the analytics package; every message says what to do."""
 
+from ingest.exceptions import StoreUnavailable
+
 
 class AnalyticsError(Exception):
     """Base of this package's errors."""
@@ -19,3 +21,10 @@ class NotFound(AnalyticsError):
 
 class Conflict(AnalyticsError):
     """What is to be stored contradicts what is there; the message names it."""
+
+
+class LakeChanged(StoreUnavailable):
+    """A file that was listed is gone: its day was sealed meanwhile. Whoever asks again gets an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("The lake is being rearranged. Try again shortly.")

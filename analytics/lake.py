@@ -1,16 +1,22 @@
-"""The lake: immutable Parquet parts whose names are the commit record.
+"""The lake: immutable Parquet files whose names are the commit record.
 
     LAKE/errors/day=2026-11-24/part-<from>-<to>-1of2.parquet
+    LAKE/errors/day=2026-11-20/sealed-<from>-<to>-<token>.parquet
     LAKE/executions/day=…/…
+    LAKE/.mirror/…                     where the mirror builds; no reader's business
 
 Invariants
-1. A part is complete when its name appears (written beside, flushed, linked) and never changes afterwards.
-2. A **range** `[from, to)` of transaction ids is published as n parts, one for each day that it touches, named
+1. A file is complete when its name appears, never changes afterwards, and its name is never used again.
+2. A **range** `[from, to)` of transaction ids is published as n **parts**, one for each day that it touches, named
    `1ofn` … `nofn`. Ranges of a dataset follow each other; the next one starts only when the last one is complete.
-3. So the **watermark** follows from the names alone: the end of the newest range if all its parts stand, else its
-   start. Every row written by a transaction below the watermark is in a listed part, exactly once.
-4. A reader lists first and asks Postgres for the rows at and above the watermark afterwards. What is published in
+3. A **sealed** file holds every row of its day written by transactions below its `to`, where every range below `to`
+   was complete. It replaces what it was made of in one exchange of the day's directory.
+4. So the **watermark** follows from the names alone: the end of the newest range if all its parts stand, else its
+   start, and at least the highest `to` of a sealed file. Every row written by a transaction below the watermark is in
+   a listed file, exactly once.
+5. A reader lists first and asks Postgres for the rows at and above the watermark afterwards. What is published in
    between is in a part that the reader didn't list, and in Postgres, which forgets nothing above the watermark.
+   Where a listed file is gone when it is read, the day was sealed meanwhile: the reader lists again.
 
 Parts of an unfinished newest range are left out of our own reads; their rows come from Postgres.
 """
@@ -19,7 +25,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +72,7 @@ COLUMNS: dict[Dataset, pl.Schema] = {
 }
 
 _PART = re.compile(r"^part-(?P<start>\d{20})-(?P<end>\d{20})-(?P<number>\d+)of(?P<of>\d+)\.parquet$")
+_SEAL = re.compile(r"^sealed-(?P<start>\d{20})-(?P<end>\d{20})-(?P<token>[0-9a-f]{16})\.parquet$")
 _DAY = re.compile(r"^day=(?P<day>\d{4}-\d{2}-\d{2})$")
 
 
@@ -87,69 +93,115 @@ class Part:
         return f"part-{start:020d}-{end:020d}-{number}of{of}.parquet"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Seal:
+    """One file: all rows of day `day` written by transactions below `end`, the first of them in the range that
+    begins with `start`."""
+
+    end: int
+    start: int
+    day: date
+    path: Path
+
+    @staticmethod
+    def name(start: int, end: int, token: str) -> str:
+        """The file name of a sealed file; `token` (16 hexadecimal digits) makes it one that never was."""
+        return f"sealed-{start:020d}-{end:020d}-{token}.parquet"
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The parts that a reader may read, and the transaction id from which Postgres has the rest."""
+    """The files that a reader may read, and the transaction id from which Postgres has the rest."""
 
     parts: tuple[Part, ...]
     watermark: int
     unfinished: tuple[Part, ...] = ()
+    seals: tuple[Seal, ...] = ()
+    superseded: tuple[Part | Seal, ...] = ()
+    """Files whose rows stand in a sealed file beside them. There are none, unless somebody has put them there."""
+
+    @property
+    def files(self) -> tuple[Part | Seal, ...]:
+        """What stands for the rows below the watermark."""
+        return (*self.parts, *self.seals)
 
     def paths(self, first: date | None = None, last: date | None = None) -> list[str]:
         """The files of the days from `first` to `last` (UTC, both included)."""
         return [
-            str(part.path)
-            for part in self.parts
-            if (first is None or part.day >= first) and (last is None or part.day <= last)
+            str(file.path)
+            for file in self.files
+            if (first is None or file.day >= first) and (last is None or file.day <= last)
         ]
 
     def days(self) -> list[date]:
-        """The days that have a part, newest first."""
-        return sorted({part.day for part in self.parts}, reverse=True)
+        """The days that have a file, newest first."""
+        return sorted({file.day for file in self.files}, reverse=True)
 
 
 def dataset_dir(lake_dir: Path, dataset: Dataset) -> Path:
-    """Where the parts of `dataset` stand."""
+    """Where the files of `dataset` stand."""
     return lake_dir / dataset
 
 
 def day_dir(lake_dir: Path, dataset: Dataset, day: date) -> Path:
-    """Where the parts of one day stand."""
+    """Where the files of one day stand."""
     return dataset_dir(lake_dir, dataset) / f"day={day.isoformat()}"
 
 
 def list_parts(lake_dir: Path, dataset: Dataset) -> Listing:
-    """Read the names of a dataset's parts. Files that aren't parts are ignored here; `verify` reports them."""
-    parts = sorted(_parts(lake_dir, dataset))
-    # Folders are read one after the other: a range may have appeared behind our back, and a later one before us.
-    while not _is_whole(parts) and (again := sorted(_parts(lake_dir, dataset))) != parts:
-        parts = again
+    """Read the names of a dataset's files. Others are ignored here; `verify` reports them."""
+    found = _read_names(lake_dir, dataset)
+    # Folders are read one after the other: a range may have appeared behind our back, and a later one, or a sealed
+    # file that tells of it, before us. What is found twice was there all the while between, for names are used once.
+    while (again := _read_names(lake_dir, dataset)) != found:
+        found = again
+    seals: dict[date, Seal] = {}
+    for seal in sorted(file for file in found if isinstance(file, Seal)):
+        seals[seal.day] = seal
+    sealed_to = max((seal.end for seal in seals.values()), default=0)
+    parts = sorted(
+        file
+        for file in found
+        if isinstance(file, Part) and (file.day not in seals or file.start >= seals[file.day].end)
+    )
+    standing = {*parts, *seals.values()}
+    superseded = tuple(file for file in found if file not in standing)
+    watermark, unfinished = _newest_range([part for part in parts if part.start >= sealed_to], sealed_to)
+    complete = tuple(part for part in parts if part not in unfinished)
+    return Listing(complete, watermark, unfinished, tuple(sorted(seals.values())), superseded)
+
+
+def _newest_range(parts: list[Part], sealed_to: int) -> tuple[int, tuple[Part, ...]]:
+    """The watermark, and the parts of the newest range if some of it are missing."""
     if not parts:
-        return Listing((), 0)
+        return sealed_to, ()
     start, end = parts[-1].start, parts[-1].end
-    newest = [part for part in parts if part.start == start and part.end == end]
-    if len(newest) == newest[0].of:
-        return Listing(tuple(parts), end)
-    return Listing(tuple(part for part in parts if part.start != start), start, tuple(newest))
+    newest = tuple(part for part in parts if part.start == start)
+    return (end, ()) if len(newest) == newest[0].of else (start, newest)
 
 
-def _is_whole(parts: list[Part]) -> bool:
-    """Whether ranges follow each other without a gap, and all but the newest have all their parts."""
-    end = 0
-    for (start, stop), members in groupby(parts, key=lambda part: (part.start, part.end)):
-        found = list(members)
-        if start != end or (len(found) != found[0].of and found[-1] is not parts[-1]):
-            return False
-        end = stop
-    return True
-
-
-def _parts(lake_dir: Path, dataset: Dataset) -> Iterator[Part]:
+def _read_names(lake_dir: Path, dataset: Dataset) -> set[Part | Seal]:
+    found: set[Part | Seal] = set()
     for folder, day in _day_dirs(lake_dir, dataset):
         for path in folder.iterdir():
-            if match := _PART.match(path.name):
-                start, end, number, of = (int(match[group]) for group in ("start", "end", "number", "of"))
-                yield Part(start, end, number, of, day, path)
+            if (file := file_of(path, day)) is not None:
+                found.add(file)
+    return found
+
+
+def file_of(path: Path, day: date) -> Part | Seal | None:
+    """What a file of the lake's day `day` is by its name; None for what isn't ours."""
+    if match := _PART.match(path.name):
+        start, end, number, of = (int(match[group]) for group in ("start", "end", "number", "of"))
+        return Part(start, end, number, of, day, path)
+    if match := _SEAL.match(path.name):
+        return Seal(int(match["end"]), int(match["start"]), day, path)
+    return None
+
+
+def is_sealed(path: str) -> bool:
+    """Whether the file at `path` is a sealed one, by its name."""
+    return path.rpartition("/")[2].startswith("sealed-")
 
 
 def _day_dirs(lake_dir: Path, dataset: Dataset) -> Iterator[tuple[Path, date]]:
@@ -162,5 +214,6 @@ def _day_dirs(lake_dir: Path, dataset: Dataset) -> Iterator[tuple[Path, date]]:
 
 
 def strangers(lake_dir: Path, dataset: Dataset) -> list[Path]:
-    """Parquet files that readers of `**/*.parquet` would count although they are no parts of ours."""
-    return [path for path in dataset_dir(lake_dir, dataset).glob("**/*.parquet") if not _PART.match(path.name)]
+    """Parquet files that readers of `**/*.parquet` would count although they are none of ours."""
+    ours = {file.path for file in _read_names(lake_dir, dataset)}
+    return [path for path in dataset_dir(lake_dir, dataset).glob("**/*.parquet") if path not in ours]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import duckdb
 import polars as pl
 
 from analytics.evolution import parts_in_sql
@@ -23,8 +22,7 @@ from analytics.narrowing import (
     group_expression,
     postgres_clause,
 )
-from analytics.store import Store
-from ingest.exceptions import StoreUnavailable
+from analytics.store import Store, asked_again
 from ingest.models import SEVERITIES
 from ingest.statements import filled, load_statements
 
@@ -41,6 +39,7 @@ ONE_TRY = r" \((?:try \d+ of \d+|\d+ of \d+ tries(?:, again)?)\)$"  # a group is
 _MEASURES: dict[Dataset, tuple[str, ...]] = {"errors": ("errors",), "executions": ("finished", "failed")}
 
 
+@asked_again
 def error_series(
     store: Store,
     start: datetime,
@@ -127,7 +126,7 @@ def counted(
     clause, values = duckdb_clause(filters, dataset)
     parts, read = parts_in_sql(dataset, paths)
     values |= read | {"start": start, "end": end, "interval_us": interval * 1_000_000}
-    history = _duckdb(store, filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"], parts=parts), values)
+    history = store.read_lake(filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"], parts=parts), values)
     both = pl.concat([history.cast(schema), tail])
     return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum())
 
@@ -138,21 +137,12 @@ def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _duckdb(store: Store, statement: bytes, values: Mapping[str, Any]) -> pl.DataFrame:
-    cursor = store.lake()
-    try:
-        return pl.DataFrame(cursor.sql(statement.decode(), params=dict(values)).pl())
-    except duckdb.Error as error:
-        raise StoreUnavailable(f"The lake can't be read at the moment: {type(error).__name__}.") from error
-    finally:
-        cursor.close()
-
-
 _GROUP_SCHEMA = pl.Schema(
     {"fingerprint": pl.String(), "errors": pl.Int64(), "severity": pl.String(), "last_seen": _UTC}
 )
 
 
+@asked_again
 def top_groups(store: Store, start: datetime, end: datetime, filters: Filters, limit: int = 10) -> pl.DataFrame:
     """The groups with most errors: `fingerprint`, `title`, `severity` (the highest), `errors`, `last_seen`."""
     groups = group_counts(store, start, end, filters, limit)
@@ -196,7 +186,7 @@ def _history_groups(
         lake_clause, lake_values = duckdb_clause(filters)
         parts, read = parts_in_sql("errors", paths)
         lake_values |= read | {"start": start, "end": end}
-        history = _duckdb(store, filled(_LAKE_SQL["groups"], filters=lake_clause, parts=parts), lake_values)
+        history = store.read_lake(filled(_LAKE_SQL["groups"], filters=lake_clause, parts=parts), lake_values)
         severity = pl.col("rank").replace_strict({1: "low", 2: "medium", 3: "high"}, return_dtype=pl.String)
         frames.append(history.with_columns(severity.alias("severity")).select(list(_GROUP_SCHEMA)).cast(_GROUP_SCHEMA))
     rank = pl.col("severity").replace_strict(dict(zip(SEVERITIES, range(3), strict=True)), return_dtype=pl.Int8)
@@ -234,6 +224,7 @@ _EVENT_SCHEMA = pl.Schema(
 _AFTER_ALL_IDS = UUID(int=2**128 - 1)
 
 
+@asked_again
 def latest_errors(
     store: Store,
     start: datetime,
@@ -276,7 +267,7 @@ def _history_events(
         if day <= min(position["before"], position["end"]).date():
             parts, read = parts_in_sql("errors", listing.paths(day, day))
             statement = filled(_LAKE_SQL["events"], filters=clause, metadata=metadata, parts=parts)
-            frame = _duckdb(store, statement, values | position | read)
+            frame = store.read_lake(statement, values | position | read)
             frames.append(frame.select(list(schema)).cast(schema))
             found += frame.height
     return frames
@@ -292,7 +283,7 @@ def filter_choices(store: Store, since: timedelta = timedelta(days=7)) -> dict[s
 
 def has_errors(store: Store) -> bool:
     """Whether any error was ever stored."""
-    if store.listing("errors").parts:
+    if store.listing("errors").files:
         return True
     with store.connection() as connection:
         return connection.execute(_SQL["any_error"]).fetchone() is not None

@@ -1,21 +1,43 @@
 """Where the numbers are: a pool of Postgres connections and an in-process DuckDB over the lake's parts."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import duckdb
+import polars as pl
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from analytics.exceptions import LakeChanged
 from analytics.lake import Dataset, Listing, list_parts
 from ingest.database import Connection, connection_options
 from ingest.exceptions import StoreUnavailable, Unprepared
 
 _WAIT_SECONDS = 10.0  # for one of the connections that others hold
 _AWAY_SECONDS = 2.0  # without any, Postgres is away
+_MOST_TRIES = 4  # days are sealed one after the other, each in an instant
+
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
+
+
+def asked_again(question: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
+    """A question that is asked anew, from the listing on, where a day was sealed between listing and reading."""
+
+    @wraps(question)
+    def asked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
+        for _ in range(_MOST_TRIES - 1):
+            try:
+                return question(*args, **kwargs)
+            except LakeChanged:
+                continue
+        return question(*args, **kwargs)
+
+    return asked
 
 
 class Store:
@@ -83,6 +105,20 @@ class Store:
                 self._duckdb = duckdb.connect(config=options)
                 self._duckdb.execute("set timezone = 'UTC'")
             return self._duckdb.cursor()
+
+    def read_lake(self, statement: bytes, values: Mapping[str, Any]) -> pl.DataFrame:
+        """The answer to a statement over the files that `values` names as `paths` and `earlier`. Raises LakeChanged
+        where one of them is gone, StoreUnavailable where they can't be read."""
+        cursor = self.lake()
+        try:
+            return pl.DataFrame(cursor.sql(statement.decode(), params=dict(values)).pl())
+        except duckdb.Error as error:
+            listed = [path for name in ("paths", "earlier") for path in values.get(name, ())]
+            if not all(Path(path).exists() for path in listed):
+                raise LakeChanged from error
+            raise StoreUnavailable(f"The lake can't be read at the moment: {type(error).__name__}.") from error
+        finally:
+            cursor.close()
 
     def close(self) -> None:
         """Give everything back."""

@@ -36,6 +36,20 @@ class PublishFailed(JobError):
     """A part can't be written to the lake; nothing of it has appeared."""
 
 
+class SealRefused(JobError):
+    """A day isn't as it should be, and stays as it is; the message says what to do."""
+
+
+class ExchangeUnsupported(JobError):
+    """The lake's file system can't exchange two directories."""
+
+    def __init__(self, directory: str, reason: str) -> None:
+        super().__init__(
+            f"{directory} can't be exchanged in one step ({reason}), so no day is sealed; all else goes on. Put the "
+            "lake on a local ext4, XFS, Btrfs or tmpfs of Linux to have closed days merged."
+        )
+
+
 class LakeMismatch(JobError):
     """The lake and this database's claims tell different stories."""
 

@@ -12,23 +12,29 @@ States of a dataset, and who moves it on
 
 A crash anywhere leaves `claimed`, and whoever is the mirror next redoes exactly that range. Claims are written by the
 session that holds the mirror's advisory lock: a mirror whose session is gone can't claim. One that was frozen after its
-claim can only link the names of that range, with the same rows, where they don't stand yet.
+claim finds its workbench cleared by its successor, and can't make any name appear.
+
+Between publishes it seals closed days: see `jobs.sealing`.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
 import polars as pl
 import structlog
 
-from analytics.lake import DATASETS, SCHEMA_VERSION, Dataset, Listing, Part, day_dir, list_parts
+from analytics.lake import DATASETS, Dataset, Listing, Part, day_dir, list_parts
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
+from jobs.contents import footer_of
 from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, PublishFailed
-from jobs.publishing import Opener, open_new, publish, remove_leftovers
+from jobs.publishing import Opener, Step, no_step, open_new, publish, remove_leftovers
 from jobs.ranges import RangeTooLarge, read_range
+from jobs.sealer import Sealer
+from jobs.sealing import Sealed
+from jobs.workbench import Workbench
 
 _SQL = load_statements(__file__)
 _LOCK = 0x6D65_7368_0003
@@ -60,7 +66,9 @@ class Mirror:
         *,
         max_rows: int,
         max_lag_seconds: float,
+        seal_after: timedelta = timedelta(hours=2),
         opener: Opener = open_new,
+        step: Step = no_step,
     ) -> None:
         """Raises LeadershipLost where another session is the mirror."""
         self._connection = connection
@@ -68,26 +76,70 @@ class Mirror:
         self._max_rows = max_rows
         self._max_lag = max_lag_seconds
         self._opener = opener
+        self._told = step
         self._stopping = False
         locked = connection.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
         if locked != (True,):
             raise LeadershipLost("Another session is the mirror.")
         self._identifier = system_identifier(connection)
+        self._bench: Workbench | None = None
+        self._sealer = Sealer(lake_dir, seal_after, self._identifier, self._still_leads, step)
         remove_leftovers(lake_dir)
 
     def tick(self, *, everything: bool = False) -> list[Published]:
-        """Publish what is due, or `everything` that can be. Raises ClusterChanged, LakeMismatch, PublishFailed."""
+        """Publish what is due, or `everything` that can be. Raises ClusterChanged, LakeMismatch, PublishFailed, and
+        LeadershipLost where another mirror has taken over the lake: the next tick shows whether the lock is gone too.
+        """
+        bench = self._workbench()
         published: list[Published] = []
-        for dataset in DATASETS:
-            while not self._stopping and (done := self._step(dataset, everything=everything)) is not None:
-                published.append(done)
+        try:
+            for dataset in DATASETS:
+                while not self._stopping and (done := self._step(dataset, bench, everything=everything)) is not None:
+                    published.append(done)
+        except LeadershipLost:
+            self._bench = None
+            raise
         return published
 
-    def stop(self) -> None:
-        """End a tick after the range that it is at; from any thread."""
-        self._stopping = True
+    def turn(self, now: datetime | None = None) -> None:
+        """Publish what is due, and go on with sealing, without ever waiting for it. Raises what `tick` raises."""
+        self.tick()
+        if self._bench is not None and not self._stopping:
+            try:
+                self._sealer.turn(self._bench, now or datetime.now(UTC))
+            except LeadershipLost:
+                self._bench = None
+                raise
 
-    def _step(self, dataset: Dataset, *, everything: bool) -> Published | None:
+    def seal(self, now: datetime | None = None) -> list[Sealed]:
+        """Seal all days that are due, one after the other; answers which. Raises what `tick` raises."""
+        bench = self._workbench()
+        try:
+            for dataset in DATASETS:
+                self._unfinished_claim(dataset, list_parts(self._lake_dir, dataset))
+            return self._sealer.seal_all(bench, now or datetime.now(UTC))
+        except LeadershipLost:
+            self._bench = None
+            raise
+
+    def stop(self) -> None:
+        """End a tick after the range that it is at, and a sealing at once; from any thread."""
+        self._stopping = True
+        self._sealer.stop()
+
+    def _workbench(self) -> Workbench:
+        """Ours; made, and those of former mirrors cleared, once the database's claims are found to be of this lake."""
+        if self._bench is None:
+            for dataset in DATASETS:
+                self._unfinished_claim(dataset, list_parts(self._lake_dir, dataset))
+            self._bench = Workbench(self._lake_dir, self._still_leads)
+        return self._bench
+
+    def _still_leads(self) -> bool:
+        """Whether this session, and so this process, is the mirror at this moment."""
+        return self._connection.execute(_SQL["holds_lock"], {"key": _LOCK}).fetchone() == (True,)
+
+    def _step(self, dataset: Dataset, bench: Workbench, *, everything: bool) -> Published | None:
         listing = list_parts(self._lake_dir, dataset)
         span = self._unfinished_claim(dataset, listing)
         if span is not None:
@@ -98,16 +150,16 @@ class Mirror:
                     "it are published already. Restore them, or remove that range's parts from the lake."
                 )
             if frame.height:
-                return self._publish(dataset, *span, frame)
+                return self._publish(bench, dataset, *span, frame)
             log.warning("the rows of a claimed range are gone", dataset=dataset, start=span[0], end=span[1])
         claimed = self._claim(dataset, listing.watermark, everything)
-        return None if claimed is None else self._publish(dataset, *claimed)
+        return None if claimed is None else self._publish(bench, dataset, *claimed)
 
     def _unfinished_claim(self, dataset: Dataset, listing: Listing) -> tuple[int, int] | None:
         """The claimed range if it isn't published whole. The files are the commit record: what they say counts."""
         row = self._connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
         if row is None:
-            if listing.parts or listing.unfinished:
+            if listing.files or listing.unfinished:
                 raise LakeMismatch(str(self._lake_dir), dataset, lake_is_ahead=True)
             return None
         start, end, identifier = row
@@ -129,6 +181,7 @@ class Mirror:
                 continue
             span = {"dataset": dataset, "start": watermark, "end": end, "system_identifier": self._identifier}
             self._connection.execute(_SQL["claim_range"], span)
+            self._told("range claimed")
             return watermark, end, frame
         return None
 
@@ -152,28 +205,25 @@ class Mirror:
         assert row is not None
         return int(row[0])
 
-    def _publish(self, dataset: Dataset, start: int, end: int, frame: pl.DataFrame) -> Published:
+    def _publish(self, bench: Workbench, dataset: Dataset, start: int, end: int, frame: pl.DataFrame) -> Published:
         days = frame.with_columns(pl.col("timestamp").dt.date().alias("_day")).partition_by(
             "_day", as_dict=True, include_key=False, maintain_order=True
         )
         ordered = sorted((day[0], rows) for day, rows in days.items())
         for number, (day, rows) in enumerate(ordered, start=1):
-            self._publish_part(dataset, Part.name(start, end, number, len(ordered)), day, rows, (start, end))
+            name = Part.name(start, end, number, len(ordered))
+            self._publish_part(bench, dataset, name, day, rows, (start, end))
+        self._told("range published")
         log.info("published", dataset=dataset, rows=frame.height, parts=len(ordered), start=start, end=end)
         return Published(dataset, start, end, frame.height, len(ordered))
 
-    def _publish_part(self, dataset: Dataset, name: str, day: date, rows: pl.DataFrame, span: tuple[int, int]) -> None:
-        footer = {
-            "meshhook_errors.dataset": dataset,
-            "meshhook_errors.schema_version": str(SCHEMA_VERSION),
-            "meshhook_errors.day": day.isoformat(),
-            "meshhook_errors.from_xact": str(span[0]),
-            "meshhook_errors.to_xact": str(span[1]),
-            "meshhook_errors.rows": str(rows.height),
-            "meshhook_errors.system_identifier": self._identifier,
-        }
+    def _publish_part(
+        self, bench: Workbench, dataset: Dataset, name: str, day: date, rows: pl.DataFrame, span: tuple[int, int]
+    ) -> None:
+        footer = footer_of(dataset, day, span, self._identifier, rows=str(rows.height))
 
         def write(file: IO[bytes]) -> None:
             rows.write_parquet(file, compression="zstd", compression_level=3, metadata=footer)
 
-        publish(day_dir(self._lake_dir, dataset, day) / name, write, self._opener)
+        path = day_dir(self._lake_dir, dataset, day) / name
+        publish(path, bench.file(name), write, self._opener, self._told)

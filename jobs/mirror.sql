@@ -31,3 +31,11 @@ order by xact_id offset %(rows)s limit 1;
 
 -- try_lock: be the mirror; held until the session ends
 select pg_try_advisory_lock(%(key)s);
+
+-- holds_lock: whether this very session holds the lock
+select exists (
+    select from pg_locks
+    where locktype = 'advisory' and pid = pg_backend_pid() and granted and objsubid = 1
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32) | objid::bigint = %(key)s
+);

@@ -99,6 +99,7 @@ class Leader:
                 self._options.lake_dir,
                 max_rows=self._options.mirror_max_rows,
                 max_lag_seconds=self._options.mirror_max_lag,
+                seal_after=timedelta(hours=self._options.seal_after_hours),
             )
             desk = stack.enter_context(DeliveryDesk(self._options))
             store = Store(url, self._options.lake_dir, application="alerting", max_connections=2)
@@ -119,7 +120,7 @@ class Leader:
         scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None})
         at_once = datetime.now(UTC) + timedelta(seconds=0.1)
         look_every = max(1.0, min(10.0, self._options.mirror_max_lag / 10))
-        scheduler.add_job(mirror.tick, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
+        scheduler.add_job(mirror.turn, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
         scheduler.add_job(self._keep_house, "interval", args=[house], hours=1, next_run_time=at_once, id="housekeeping")
         return scheduler
 

@@ -17,6 +17,7 @@ from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, Publis
 from jobs.mirror import Mirror
 from jobs.publishing import open_new, publish
 from jobs.ranges import read_range
+from jobs.workbench import Workbench
 from tests.end_to_end.running import until
 from tests.seeding import insert_error, insert_many, insert_report, now
 
@@ -201,6 +202,7 @@ def test_a_frozen_mirror_that_wakes_up_adds_nothing(connection: Connection, data
     insert_many(connection, 30, over=timedelta(days=2))
     with connect(database_url, "frozen") as session:
         frozen = mirror(session, lake_dir)
+        bench = frozen._workbench()
         claimed = frozen._claim("errors", 0, True)
         assert claimed is not None
     gone = "select not exists (select from pg_locks where locktype = 'advisory' and granted)"
@@ -209,17 +211,19 @@ def test_a_frozen_mirror_that_wakes_up_adds_nothing(connection: Connection, data
     successor.tick(everything=True)
     insert_many(connection, 3)
     successor.tick(everything=True)
+    assert successor.seal(now() + timedelta(days=3))  # the names of the claimed range don't stand any more
     before = sorted(lake_dir.glob("**/*.parquet"))
     with connect(database_url, "awake") as session:
         frozen._connection = session  # a reader's connection is all that it could still have
-        frozen._publish("errors", *claimed[:2], read_range(session, "errors", *claimed[:2]))
+        with pytest.raises(LeadershipLost, match="taken over"):
+            frozen._publish(bench, "errors", *claimed[:2], read_range(session, "errors", *claimed[:2]))
     assert sorted(lake_dir.glob("**/*.parquet")) == before
     assert lake_ids(lake_dir) == postgres_ids(connection)
 
 
 def test_two_publishers_with_one_process_number_don_t_share_a_file(tmp_path: Path) -> None:
     """As in containers: a frozen mirror and its successor both write a part of the same name."""
-    path = tmp_path / "part.parquet"
+    path, bench = tmp_path / "day" / "part.parquet", Workbench(tmp_path, lambda: True)
 
     def successor(file: IO[bytes]) -> None:
         file.write(b"whole")
@@ -227,12 +231,13 @@ def test_two_publishers_with_one_process_number_don_t_share_a_file(tmp_path: Pat
     def frozen(file: IO[bytes]) -> None:
         file.write(b"wh")
         file.flush()
-        assert publish(path, successor)
+        assert publish(path, bench.file(path.name), successor)
         file.write(b"ole, and more")
 
-    assert not publish(path, frozen)
+    assert not publish(path, bench.file(path.name), frozen)
     assert path.read_bytes() == b"whole"
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
+    assert list(bench.path.iterdir()) == []
 
 
 def test_what_a_predecessor_left_beside_is_removed(connection: Connection, lake_dir: Path) -> None:

@@ -1,0 +1,133 @@
+"""Who seals: chooses the days, builds beside the publishing, and finishes between two publishes."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import structlog
+
+from analytics.lake import DATASETS, Dataset, list_parts
+from jobs.contents import open_reader
+from jobs.exceptions import ExchangeUnsupported, PublishFailed, SealRefused
+from jobs.publishing import Step
+from jobs.sealing import Built, Sealed, build, due_days, finish, spill_dir
+from jobs.workbench import Workbench
+
+_LOOK_SECONDS = 60.0
+_AGAIN_SECONDS = 3600.0  # after a day was refused or the disk was full
+_NICENESS = 10
+
+log = structlog.get_logger("mirror")
+
+
+class Sealer:
+    """Belongs to one mirror. Everything but `stop` is called from the mirror's thread."""
+
+    def __init__(
+        self, lake_dir: Path, after: timedelta, identifier: str, still_leads: Callable[[], bool], step: Step
+    ) -> None:
+        self._lake_dir = lake_dir
+        self._after = after
+        self._identifier = identifier
+        self._still_leads = still_leads
+        self._told = step
+        self._not_before: dict[tuple[Dataset, date], float] = {}
+        self._next_look = 0.0
+        self._is_unsupported = False
+        self._stopping = False
+        self._reader: duckdb.DuckDBPyConnection | None = None
+        self._lock = threading.Lock()
+        self._builder: ThreadPoolExecutor | None = None
+        self._building: Future[Built | None] | None = None
+        self._bench: Workbench | None = None
+
+    def turn(self, bench: Workbench, now: datetime) -> Sealed | None:
+        """Between two publishes: finish what is built, else begin with a day that is due. Never waits for a build.
+        Raises LeadershipLost."""
+        if self._building is not None:
+            if not self._building.done():
+                return None
+            built, self._building = self._building.result(), None
+            # One that was built on a bench that is gone is gone with it.
+            return self._finish(bench, built) if built is not None and self._bench is bench else None
+        if self._is_unsupported or time.monotonic() < self._next_look:
+            return None
+        bench.remove_old()
+        due = next(iter(self._due(now)), None)
+        if due is None:
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+            return None
+        if self._builder is None:
+            self._builder = ThreadPoolExecutor(1, "seal", _be_nice)
+        self._bench = bench
+        self._building = self._builder.submit(self._build, bench, *due)
+        return None
+
+    def seal_all(self, bench: Workbench, now: datetime) -> list[Sealed]:
+        """Seal every day that is due, and wait for it. Raises LeadershipLost."""
+        sealed = []
+        for dataset, day in self._due(now):
+            built = None if self._stopping or self._is_unsupported else self._build(bench, dataset, day)
+            if built is not None and (done := self._finish(bench, built)) is not None:
+                sealed.append(done)
+        return sealed
+
+    def stop(self) -> None:
+        """Let a build end at once; from any thread."""
+        with self._lock:
+            self._stopping = True
+            if self._reader is not None:
+                self._reader.interrupt()
+        if self._builder is not None:
+            self._builder.shutdown(wait=True, cancel_futures=True)
+
+    def _due(self, now: datetime) -> list[tuple[Dataset, date]]:
+        return [
+            (dataset, day)
+            for dataset in DATASETS
+            for day in due_days(list_parts(self._lake_dir, dataset), now, self._after)
+            if self._not_before.get((dataset, day), 0.0) <= time.monotonic()
+        ]
+
+    def _build(self, bench: Workbench, dataset: Dataset, day: date) -> Built | None:
+        """None where it can't be done now; the reason is in the log."""
+        with self._lock:
+            if self._stopping:
+                return None
+            reader = self._reader = open_reader(spill_dir(bench))
+        try:
+            listing = list_parts(self._lake_dir, dataset)
+            return build(bench, self._lake_dir, dataset, day, listing, self._identifier, reader=reader, step=self._told)
+        except duckdb.InterruptException:
+            return None
+        except (SealRefused, PublishFailed) as error:
+            self._refuse(dataset, day, error)
+            return None
+        finally:
+            with self._lock:
+                self._reader = None
+                reader.close()
+
+    def _finish(self, bench: Workbench, built: Built) -> Sealed | None:
+        try:
+            return finish(bench, self._lake_dir, built, self._still_leads, step=self._told)
+        except ExchangeUnsupported as error:
+            self._is_unsupported = True
+            log.warning("no day is sealed", reason=str(error))
+        except (SealRefused, OSError) as error:
+            self._refuse(built.sealed.dataset, built.sealed.day, error)
+        return None
+
+    def _refuse(self, dataset: Dataset, day: date, error: Exception) -> None:
+        self._not_before[dataset, day] = time.monotonic() + _AGAIN_SECONDS
+        log.warning("a day stays unsealed", dataset=dataset, day=str(day), reason=str(error))
+
+
+def _be_nice() -> None:
+    """A build is in no hurry. On Linux a thread has its own niceness."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,253 @@
+"""Sealing: a closed day's files become one, sorted for reading, without an instant in which a count of them is wrong.
+
+States of a day, and who moves it on
+
+    open      parts alone, or a sealed file and parts that came after it
+      │ `build`: merges them on the workbench and reads the result back; needs no Postgres, may take minutes
+      ▼
+    built     nothing has changed in the lake
+      │ `finish`: links what came meanwhile into the new directory, exchanges the two, puts the old one aside
+      ▼
+    sealed    one file; late events make parts beside it, and in time the day is sealed again
+
+A crash anywhere leaves one of these states; what lies on the workbench is cleared by the next mirror. `finish` runs in
+the mirror's own thread, where nothing is published meanwhile. Why a mirror that lost its lock can't finish: see
+`jobs.workbench`.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import structlog
+
+from analytics.evolution import parts_in_sql
+from analytics.lake import COLUMNS, Dataset, Listing, Part, Seal, day_dir, file_of
+from ingest.statements import filled, load_statements
+from jobs.contents import Contents, Damaged, MergedPart, footer_of, parts_of, read_contents
+from jobs.exceptions import JobError, LeadershipLost, PublishFailed, SealRefused
+from jobs.publishing import Step, exchange, flush_directory, no_step
+from jobs.workbench import SPILL, Workbench
+
+LATE_PARTS = 64  # beside a sealed file: reading them costs more than sealing the day again
+LATE_HOURS = 24
+ROW_GROUP = 122_880
+# By the hour, so that a range of time reads few row groups; in it by group, for like texts compress better side by side
+# and one group's rows lie together. Measured: docs/decisions/0013-sealed-days.md.
+ORDER: dict[Dataset, str] = {
+    "errors": 'epoch_us("timestamp") // 3600000000, fingerprint, "timestamp", error_id',
+    "executions": '"timestamp", report_id',
+}
+
+_SQL = load_statements(__file__)
+
+log = structlog.get_logger("mirror")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A day of which one file holds all rows below `end`."""
+
+    dataset: Dataset
+    day: date
+    end: int
+    rows: int
+    merged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A day's new directory on the workbench, and the files whose rows it holds."""
+
+    directory: Path
+    sources: tuple[Part | Seal, ...]
+    sealed: Sealed
+
+
+def due_days(listing: Listing, now: datetime, after: timedelta) -> list[date]:
+    """The days to seal, oldest first. A clock that is wrong seals too early or too late, never wrongly."""
+    sealed = {seal.day for seal in listing.seals}
+    beside: dict[date, list[Part]] = {}
+    for part in listing.parts:
+        if datetime.combine(part.day, datetime.min.time(), tzinfo=UTC) + timedelta(days=1) + after <= now:
+            beside.setdefault(part.day, []).append(part)
+    return sorted(day for day, parts in beside.items() if day not in sealed or _is_enough(parts, now))
+
+
+def _is_enough(parts: list[Part], now: datetime) -> bool:
+    """Whether what came late is worth another sealing."""
+    if len(parts) >= LATE_PARTS:
+        return True
+    try:
+        oldest = min(part.path.stat().st_mtime for part in parts)
+    except FileNotFoundError:
+        return False
+    return now.timestamp() - oldest >= LATE_HOURS * 3600
+
+
+def build(
+    bench: Workbench,
+    lake_dir: Path,
+    dataset: Dataset,
+    day: date,
+    listing: Listing,
+    identifier: str,
+    *,
+    reader: duckdb.DuckDBPyConnection,
+    step: Step = no_step,
+) -> Built:
+    """Merge a day's files on the workbench; memory is bounded by what `reader` may take. Raises SealRefused, and
+    PublishFailed for a full disk and the like; nothing has changed in the lake then."""
+    sources = tuple(file for file in listing.files if file.day == day)
+    _check_only_ours(day_dir(lake_dir, dataset, day), sources, listing.watermark)
+    span = (min(source.start for source in sources), listing.watermark)
+    directory = bench.directory(f"{dataset}-{day.isoformat()}")
+    path = directory / Seal.name(*span, secrets.token_hex(8))
+    try:
+        merged = sorted(part for source in sources for part in parts_of(source))
+        before = _contents_of(reader, dataset, sources, merged)
+        footer = footer_of(
+            dataset,
+            day,
+            span,
+            identifier,
+            rows=str(before.rows),
+            counted=str(before.counted),
+            ids=before.ids,
+            parts=json.dumps(merged, separators=(",", ":")),
+        )
+        step("seal begun")
+        _write(reader, dataset, sources, path, footer)
+        step("seal written")
+        _check_same(read_contents(reader, dataset, [path]), before, path)
+        _flush(path, like=day_dir(lake_dir, dataset, day))
+        step("seal flushed")
+    except BaseException as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(error, OSError | duckdb.Error | Damaged) and not bench.path.exists():
+            raise LeadershipLost(f"Another mirror has taken over. {dataset} of {day} wasn't sealed.") from error
+        if isinstance(error, Damaged):
+            raise SealRefused(f"{dataset} of {day} isn't sealed: {error} `verify` tells more.") from error
+        if isinstance(error, OSError | duckdb.Error) and not isinstance(error, duckdb.InterruptException):
+            raise PublishFailed(f"Can't seal {dataset} of {day}: {error}. Check space and permissions.") from error
+        raise
+    return Built(directory, sources, Sealed(dataset, day, span[1], before.rows, len(sources)))
+
+
+def _contents_of(
+    reader: duckdb.DuckDBPyConnection, dataset: Dataset, sources: tuple[Part | Seal, ...], merged: list[MergedPart]
+) -> Contents:
+    """What the sources hold. Raises Damaged where that isn't what their names and footers say."""
+    contents = read_contents(reader, dataset, [source.path for source in sources])
+    told = sum(rows for *_, rows in merged)
+    if contents.rows != told:
+        raise Damaged(f"its files hold {contents.rows} rows, their footers say {told}.")
+    newest = max(sources, key=lambda source: source.end)
+    if not contents.lie_in(Seal(newest.end, 0, newest.day, newest.path)):
+        raise Damaged("a row of it belongs to another day or range.")
+    return contents
+
+
+def _check_same(written: Contents, before: Contents, path: Path) -> None:
+    if written != before:
+        raise Damaged(f"{path.name} doesn't hold what it was made of.")
+
+
+def _write(
+    reader: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    sources: tuple[Part | Seal, ...],
+    path: Path,
+    footer: dict[str, str],
+) -> None:
+    parts, values = parts_in_sql(dataset, [str(source.path) for source in sources])
+    statement = filled(
+        _SQL["seal"],
+        columns=", ".join(f'"{name}"' for name in COLUMNS[dataset]),
+        parts=parts,
+        order=ORDER[dataset],
+        path=_literal(str(path)),
+        row_group=str(ROW_GROUP),
+        footer="{" + ", ".join(f"{_literal(name)}: {_literal(value)}" for name, value in footer.items()) + "}",
+    )
+    reader.execute(statement.decode(), values)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _flush(path: Path, like: Path) -> None:
+    """Make a built directory durable, as readable as the one that it will replace."""
+    model = like.stat()
+    for target, mode in ((path, 0o640), (path.parent, stat.S_IMODE(model.st_mode))):
+        target.chmod(mode)
+        with contextlib.suppress(PermissionError):
+            os.chown(target, -1, model.st_gid)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    flush_directory(path.parent)
+
+
+def finish(
+    bench: Workbench, lake_dir: Path, built: Built, still_leads: Callable[[], bool], *, step: Step = no_step
+) -> Sealed:
+    """Let the built directory take the day's place. Raises SealRefused, LeadershipLost, ExchangeUnsupported, OSError;
+    nothing has changed in the lake then."""
+    sealed = built.sealed
+    day = day_dir(lake_dir, sealed.dataset, sealed.day)
+    try:
+        for late in _check_only_ours(day, built.sources, sealed.end):
+            (built.directory / late.path.name).hardlink_to(late.path)
+        flush_directory(built.directory)
+        step("late parts linked")
+        if not still_leads():
+            raise LeadershipLost("Another session is the mirror.")
+        step("lock checked")
+        exchange(built.directory, day)
+    except (OSError, JobError) as error:
+        shutil.rmtree(built.directory, ignore_errors=True)
+        if isinstance(error, FileNotFoundError) and not bench.path.exists():
+            raise LeadershipLost(f"Another mirror has taken over. {day} wasn't sealed.") from error
+        raise
+    step("exchanged")
+    flush_directory(day.parent)
+    flush_directory(bench.path)
+    step("exchange flushed")
+    bench.put_aside(built.directory)
+    step("old put aside")
+    log.info("sealed", dataset=sealed.dataset, day=str(sealed.day), rows=sealed.rows, merged=sealed.merged)
+    return sealed
+
+
+def _check_only_ours(day: Path, sources: tuple[Part | Seal, ...], end: int) -> list[Part]:
+    """The parts of a day that aren't among `sources`. Raises SealRefused where anything else is missing or too much:
+    an exchange would hide it."""
+    paths = {source.path for source in sources}
+    found = list(day.iterdir())
+    if missing := paths - set(found):
+        raise SealRefused(f"{min(missing)} has vanished; its day isn't sealed. `verify` tells more.")
+    late = []
+    for path in found:
+        file = file_of(path, sources[0].day)
+        if isinstance(file, Part) and file.start >= end:
+            late.append(file)
+        elif path not in paths:
+            raise SealRefused(f"{path} isn't one of the mirror's files; its day isn't sealed. Move it away.")
+    return late
+
+
+def spill_dir(bench: Workbench) -> Path:
+    """Where a build puts what memory can't hold."""
+    return bench.path / f"{SPILL}.{secrets.token_hex(4)}"

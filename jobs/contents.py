@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -12,6 +13,7 @@ import polars as pl
 from analytics.evolution import parts_in_sql
 from analytics.lake import SCHEMA_VERSION, Dataset, Part, Seal
 from ingest.statements import filled, load_statements
+from jobs.ranges import ID_COLUMN
 
 _SQL = load_statements(__file__)
 _KEY = "meshhook_errors."
@@ -65,15 +67,26 @@ def open_reader(spill: Path | None = None, *, memory: str = "512MB") -> duckdb.D
 
 def read_contents(reader: duckdb.DuckDBPyConnection, dataset: Dataset, paths: Sequence[Path]) -> Contents:
     """Read the figures of files. Raises Damaged where one can't be read."""
+    return Contents(*_row(reader, dataset, paths, _SQL[dataset]))
+
+
+def rows_twice(reader: duckdb.DuckDBPyConnection, dataset: Dataset, path: Path) -> int:
+    """How many rows of a file stand in it already. Raises Damaged where it can't be read."""
+    return int(_row(reader, dataset, [path], filled(_SQL["twice"], id=ID_COLUMN[dataset]))[0])
+
+
+def _row(
+    reader: duckdb.DuckDBPyConnection, dataset: Dataset, paths: Sequence[Path], statement: bytes
+) -> tuple[Any, ...]:
     parts, values = parts_in_sql(dataset, [str(path) for path in paths])
     try:
-        row = reader.execute(filled(_SQL[dataset], parts=parts).decode(), values).fetchone()
+        row: tuple[Any, ...] | None = reader.execute(filled(statement, parts=parts).decode(), values).fetchone()
     except duckdb.InterruptException:
         raise
     except duckdb.Error as error:
         raise Damaged(f"{_named(error, paths)} can't be read ({type(error).__name__}).") from error
     assert row is not None
-    return Contents(*row)
+    return row
 
 
 def _named(error: duckdb.Error, paths: Sequence[Path]) -> str:

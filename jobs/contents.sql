@@ -11,3 +11,6 @@ select count(*)::bigint as rows, coalesce(sum(finished), 0)::bigint as counted,
     min(xact_id) as first_xact, max(xact_id) as last_xact,
     epoch_us(min("timestamp")) as first_us, epoch_us(max("timestamp")) as last_us
 from {parts};
+
+-- twice: rows that a file has more than once, by id and transaction
+select count(*)::bigint - count(distinct ({id}, xact_id))::bigint from {parts};

@@ -30,7 +30,8 @@ def keep_house(
         log.warning("a long transaction stands in the way of new partitions, the next turn tries again")
     dropped = _drop_partitions(connection, lake_dir, today - timedelta(days=postgres_days))
     # Ids are known for as long as their rows are here: a day that stays keeps its own.
-    oldest_day = min([today - timedelta(days=postgres_days), *_partition_days(connection)])
+    days = [day for dataset in DATASETS for day in partition_days(connection, dataset)]
+    oldest_day = min([today - timedelta(days=postgres_days), *days])
     limits = {"oldest": _midnight(today - timedelta(days=counts_days)), "oldest_id": _midnight(oldest_day)}
     for name, statement in _SQL.items():
         if name.startswith("forget_"):
@@ -42,9 +43,9 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, datetime.min.time(), tzinfo=UTC)
 
 
-def _partition_days(connection: Connection) -> list[date]:
-    names = [name for fact in _FACT.values() for name in partitions(connection, fact)]
-    return [day for name in names if (day := _day_of(name)) is not None]
+def partition_days(connection: Connection, dataset: Dataset) -> list[date]:
+    """The days of receipt whose rows Postgres has a partition for."""
+    return [day for name in partitions(connection, _FACT[dataset]) if (day := _day_of(name)) is not None]
 
 
 def _day_of(partition: str) -> date | None:

@@ -9,7 +9,7 @@ from ingest.database import Connection
 from ingest.statements import load_statements
 
 _SQL = load_statements(__file__)
-_ID = {"errors": "error_id", "executions": "report_id"}
+ID_COLUMN: dict[Dataset, str] = {"errors": "error_id", "executions": "report_id"}
 
 
 class RangeTooLarge(Exception):
@@ -44,4 +44,4 @@ def _parsed(buffer: io.BytesIO, dataset: Dataset) -> pl.DataFrame:
     )
     return frame.with_columns(
         [pl.col(name).str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us") for name in moments]
-    ).sort("timestamp", _ID[dataset])
+    ).sort("timestamp", ID_COLUMN[dataset])

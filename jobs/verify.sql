@@ -1,5 +1,5 @@
--- claim: from where the mirror publishes next, or has published last
-select from_xact::text::bigint from mirror_claims where dataset = %(dataset)s;
+-- claim: the range that the mirror publishes next, or has published last
+select from_xact::text::bigint, to_xact::text::bigint, system_identifier from mirror_claims where dataset = %(dataset)s;
 
 -- oldest_errors: the oldest transaction whose errors are still in Postgres
 select xact_id::text::bigint from error_metrics order by xact_id limit 1;

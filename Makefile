@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ALONE = "$$python" -c 'import fcntl, subprocess, sys; lock = open("Makefile"); fcntl.flock(lock, fcntl.LOCK_EX); \
 	sys.exit(subprocess.call(sys.argv[1:]))' $(MAKE) --silent --no-print-directory PYTHON="$$python"
 
-.PHONY: env env-dev up test check bench scores docs fuzz lock fmt clean
+.PHONY: env env-dev up test check bench scores docs fuzz crash-matrix lock fmt clean
 
 env env-dev:
 	@if $(BIN)/python -c '' 2>/dev/null; then python=$(BIN)/python; else python="$(PYTHON)"; \
@@ -65,6 +65,10 @@ docs: env-dev
 fuzz: env-dev
 	@FUZZ_TIMES=25 $(BIN)/python -m pytest --timeout 7200 tests/ingest/doors/test_sentry_framing.py \
 		tests/ingest/doors/test_otlp_hostile.py tests/end_to_end/test_fuzz.py $(ARGS)
+
+# The mirror, killed and frozen at each of its steps; `make test` runs the same cases.
+crash-matrix: env-dev
+	@$(BIN)/python -m tests.crashes $(ARGS)
 
 fmt: env-dev
 	@$(BIN)/ruff check --fix .

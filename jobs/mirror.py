@@ -132,7 +132,7 @@ class Mirror:
         if self._bench is None:
             for dataset in DATASETS:
                 self._unfinished_claim(dataset, list_parts(self._lake_dir, dataset))
-            self._bench = Workbench(self._lake_dir, self._still_leads)
+            self._bench = Workbench(self._lake_dir, self._still_leads, self._told)
         return self._bench
 
     def _still_leads(self) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 
 from jobs.exceptions import LeadershipLost, PublishFailed
-from jobs.publishing import make_directory
+from jobs.publishing import Step, make_directory, no_step
 
 OLD_SECONDS = 3600.0  # a reader that has begun to list an old directory must find all its names
 _BENCHES = ".mirror"
@@ -38,13 +38,15 @@ log = structlog.get_logger("mirror")
 class Workbench:
     """The bench of the one mirror; only it builds here."""
 
-    def __init__(self, lake_dir: Path, still_leads: Callable[[], bool]) -> None:
+    def __init__(self, lake_dir: Path, still_leads: Callable[[], bool], step: Step = no_step) -> None:
         """Make a bench and clear all others. Raises LeadershipLost where the lock is gone."""
         self._benches = lake_dir / _BENCHES
         self._old = self._benches / _OLD
+        self._told = step
         self._put_aside: dict[Path, float] = {}
         self.path = self._benches / secrets.token_hex(8)
         make_directory(self.path)
+        step("bench made")
         if not still_leads():
             self.path.rmdir()
             raise LeadershipLost("Another session is the mirror.")
@@ -52,15 +54,21 @@ class Workbench:
         for bench in self._benches.iterdir():
             if bench not in (self.path, self._old):
                 self._clear(bench)
+                step("bench cleared")
 
     def file(self, name: str) -> Path:
         """A new path on the bench for a file that will be called `name`."""
         return self.path / f"{name}.{secrets.token_hex(8)}.tmp"
 
     def directory(self, name: str) -> Path:
-        """A new, empty directory on the bench."""
+        """A new, empty directory on the bench. Raises LeadershipLost where the bench was cleared, PublishFailed."""
         path = self.path / f"{name}.{secrets.token_hex(8)}"
-        path.mkdir(mode=0o750)
+        try:
+            path.mkdir(mode=0o750)
+        except OSError as error:
+            if not self.path.exists():
+                raise LeadershipLost(f"Another mirror has taken over; {name} isn't made.") from error
+            raise PublishFailed(f"Can't make {path}: {error.strerror}. Check space and permissions.") from error
         return path
 
     def put_aside(self, directory: Path) -> None:
@@ -81,6 +89,7 @@ class Workbench:
                 for path in directory.iterdir():
                     if _OURS.match(path.name):
                         path.unlink()
+                        self._told("old file removed")
                 with contextlib.suppress(OSError):
                     directory.rmdir()
                     removed += 1
@@ -91,9 +100,14 @@ class Workbench:
         """Remove a bench whose owner may wake up at any moment. What may have stood in the lake is put aside."""
         log.info("a former mirror's workbench is cleared", bench=bench.name)
         for _ in range(_MOST_CLEARINGS):
-            for path in bench.iterdir():
+            try:
+                left = list(bench.iterdir())
+            except FileNotFoundError:  # a later mirror has cleared it, and will clear ours
+                return
+            for path in left:
                 with contextlib.suppress(FileNotFoundError):
                     self._take_off(path)
+                self._told("bench taken over")
             with contextlib.suppress(OSError):  # its owner has just added something
                 bench.rmdir()
                 return

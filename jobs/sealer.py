@@ -61,9 +61,12 @@ class Sealer:
         due = next(iter(self._due(now)), None)
         if due is None:
             self._next_look = time.monotonic() + _LOOK_SECONDS
+            self._close()
             return None
         if self._builder is None:
             self._builder = ThreadPoolExecutor(1, "seal", _be_nice)
+        if self._bench is not bench:
+            self._close()  # it would spill onto a bench that is gone
         self._bench = bench
         self._building = self._builder.submit(self._build, bench, *due)
         return None
@@ -71,10 +74,13 @@ class Sealer:
     def seal_all(self, bench: Workbench, now: datetime) -> list[Sealed]:
         """Seal every day that is due, and wait for it. Raises LeadershipLost."""
         sealed = []
-        for dataset, day in self._due(now):
-            built = None if self._stopping or self._is_unsupported else self._build(bench, dataset, day)
-            if built is not None and (done := self._finish(bench, built)) is not None:
-                sealed.append(done)
+        try:
+            for dataset, day in self._due(now):
+                built = None if self._stopping or self._is_unsupported else self._build(bench, dataset, day)
+                if built is not None and (done := self._finish(bench, built)) is not None:
+                    sealed.append(done)
+        finally:
+            self._close()
         return sealed
 
     def stop(self) -> None:
@@ -85,6 +91,22 @@ class Sealer:
                 self._reader.interrupt()
         if self._builder is not None:
             self._builder.shutdown(wait=True, cancel_futures=True)
+        self._close()
+
+    def _open(self, bench: Workbench) -> duckdb.DuckDBPyConnection | None:
+        """What builds; kept from one day to the next. None when all is to stop."""
+        with self._lock:
+            if self._stopping:
+                return None
+            if self._reader is None:
+                self._reader = open_reader(spill_dir(bench))
+            return self._reader
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
 
     def _due(self, now: datetime) -> list[tuple[Dataset, date]]:
         return [
@@ -96,10 +118,9 @@ class Sealer:
 
     def _build(self, bench: Workbench, dataset: Dataset, day: date) -> Built | None:
         """None where it can't be done now; the reason is in the log."""
-        with self._lock:
-            if self._stopping:
-                return None
-            reader = self._reader = open_reader(spill_dir(bench))
+        reader = self._open(bench)
+        if reader is None:
+            return None
         try:
             listing = list_parts(self._lake_dir, dataset)
             return build(bench, self._lake_dir, dataset, day, listing, self._identifier, reader=reader, step=self._told)
@@ -108,10 +129,6 @@ class Sealer:
         except (SealRefused, PublishFailed) as error:
             self._refuse(dataset, day, error)
             return None
-        finally:
-            with self._lock:
-                self._reader = None
-                reader.close()
 
     def _finish(self, bench: Workbench, built: Built) -> Sealed | None:
         try:

@@ -18,6 +18,7 @@ the mirror's own thread, where nothing is published meanwhile. Why a mirror that
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -47,6 +48,7 @@ ORDER: dict[Dataset, str] = {
     "executions": '"timestamp", report_id',
 }
 
+_WRAPPED = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
 _SQL = load_statements(__file__)
 
 log = structlog.get_logger("mirror")
@@ -137,7 +139,9 @@ def build(
         if isinstance(error, Damaged):
             raise SealRefused(f"{dataset} of {day} isn't sealed: {error} `verify` tells more.") from error
         if isinstance(error, OSError | duckdb.Error) and not isinstance(error, duckdb.InterruptException):
-            raise PublishFailed(f"Can't seal {dataset} of {day}: {error}. Check space and permissions.") from error
+            raise PublishFailed(
+                f"Can't seal {dataset} of {day}: {_reason(error)}. Check space and permissions."
+            ) from error
         raise
     return Built(directory, sources, Sealed(dataset, day, span[1], before.rows, len(sources)))
 
@@ -154,6 +158,13 @@ def _contents_of(
     if not contents.lie_in(Seal(newest.end, 0, newest.day, newest.path)):
         raise Damaged("a row of it belongs to another day or range.")
     return contents
+
+
+def _reason(error: Exception) -> str:
+    """What the system said; DuckDB wraps that in JSON."""
+    found = _WRAPPED.search(str(error))
+    text = json.loads(f'"{found[1]}"') if found else str(error)
+    return str(text).rstrip(".")
 
 
 def _check_same(written: Contents, before: Contents, path: Path) -> None:

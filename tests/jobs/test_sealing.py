@@ -1,6 +1,10 @@
 """Sealing: a closed day becomes one file, and nobody ever counts a row twice or misses one."""
 
+import contextlib
+import io
+import multiprocessing
 import os
+import resource
 import shutil
 import threading
 from collections.abc import Iterator
@@ -311,3 +315,31 @@ def test_another_database_doesn_t_disturb_the_mirror_of_a_lake(
     with pytest.raises(LakeMismatch):
         mirror.tick()
     assert bench.is_dir()
+
+
+def full_disk(database_url: str, lake_dir: Path, bytes_allowed: int) -> None:
+    """Seal where no file may grow beyond some bytes, as on a disk that is full."""
+    with connect(database_url, "tests") as session:
+        mirror = Mirror(session, lake_dir, max_rows=1000, max_lag_seconds=300)
+        mirror._workbench()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_allowed, bytes_allowed))
+        with contextlib.redirect_stdout(io.StringIO()) as log:
+            sealed = mirror.seal()
+        os._exit(0 if not sealed and "File too large" in log.getvalue() and "errno" not in log.getvalue() else 1)
+
+
+def test_a_full_disk_leaves_the_day_as_it_is(connection: Connection, database_url: str, lake_dir: Path) -> None:
+    with connect(database_url, "first") as session:
+        insert_many(connection, 3000, over=timedelta(days=1))
+        first = Mirror(session, lake_dir, max_rows=1000, max_lag_seconds=300)
+        first.tick(everything=True)
+    until(lambda: not connection.execute("select from pg_locks where locktype = 'advisory'").fetchall())
+    before = sorted(lake_dir.glob("errors/**/*"))
+    process = multiprocessing.get_context("forkserver").Process(target=full_disk, args=(database_url, lake_dir, 5_000))
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    assert sorted(lake_dir.glob("errors/**/*")) == before
+    until(lambda: not connection.execute("select from pg_locks where locktype = 'advisory'").fetchall())
+    assert Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300).seal()
+    assert_equal(connection, lake_dir)

@@ -22,7 +22,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -67,10 +67,10 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A day's new directory on the workbench, and the files whose rows it holds."""
+    """A day's new directory on the workbench, and the files whose place it takes."""
 
     directory: Path
-    sources: tuple[Part | Seal, ...]
+    replaces: frozenset[Path]
     sealed: Sealed
 
 
@@ -108,26 +108,41 @@ def build(
 ) -> Built:
     """Merge a day's files on the workbench; memory is bounded by what `reader` may take. Raises SealRefused, and
     PublishFailed for a full disk and the like; nothing has changed in the lake then."""
-    sources = tuple(file for file in listing.files if file.day == day)
-    _check_only_ours(day_dir(lake_dir, dataset, day), sources, listing.watermark)
-    span = (min(source.start for source in sources), listing.watermark)
-    directory = bench.directory(f"{dataset}-{day.isoformat()}")
-    path = directory / Seal.name(*span, secrets.token_hex(8))
+    sources = [file for file in listing.files if file.day == day]
+    paths = [source.path for source in sources]
+    _check_only_ours(day_dir(lake_dir, dataset, day), day, frozenset(paths), listing.watermark)
     try:
-        merged = sorted(part for source in sources for part in parts_of(source))
-        before = _contents_of(reader, dataset, sources, merged)
-        footer = footer_of(
-            dataset,
-            day,
-            span,
-            identifier,
-            rows=str(before.rows),
-            counted=str(before.counted),
-            ids=before.ids,
-            parts=json.dumps(merged, separators=(",", ":")),
-        )
+        merged = [part for source in sources for part in parts_of(source)]
+    except Damaged as error:
+        raise _refused(dataset, day, error) from error
+    return merge(bench, lake_dir, dataset, day, listing.watermark, paths, merged, identifier, reader=reader, step=step)
+
+
+def merge(
+    bench: Workbench,
+    lake_dir: Path,
+    dataset: Dataset,
+    day: date,
+    end: int,
+    paths: Sequence[Path],
+    merged: Sequence[MergedPart],
+    identifier: str,
+    *,
+    reader: duckdb.DuckDBPyConnection,
+    step: Step = no_step,
+) -> Built:
+    """Make one file of those at `paths` (parts oldest first), which hold the parts `merged`: all of the day below
+    `end`. Raises what `build` raises."""
+    directory = bench.directory(f"{dataset}-{day.isoformat()}")
+    start = min(part[0] for part in merged)
+    path = directory / Seal.name(start, end, secrets.token_hex(8))
+    try:
+        before = read_contents(reader, dataset, paths)
+        _check_told(before, merged, Seal(end, start, day, path))
+        told = {"rows": str(before.rows), "counted": str(before.counted), "ids": before.ids}
+        parts = json.dumps(sorted(merged), separators=(",", ":"))
         step("seal begun")
-        _write(reader, dataset, sources, path, footer)
+        _write(reader, dataset, paths, path, footer_of(dataset, day, (start, end), identifier, **told, parts=parts))
         step("seal written")
         _check_same(read_contents(reader, dataset, [path]), before, path)
         _flush(path, like=day_dir(lake_dir, dataset, day))
@@ -137,27 +152,26 @@ def build(
         if isinstance(error, OSError | duckdb.Error | Damaged) and not bench.path.exists():
             raise LeadershipLost(f"Another mirror has taken over. {dataset} of {day} wasn't sealed.") from error
         if isinstance(error, Damaged):
-            raise SealRefused(f"{dataset} of {day} isn't sealed: {error} `verify` tells more.") from error
+            raise _refused(dataset, day, error) from error
         if isinstance(error, OSError | duckdb.Error) and not isinstance(error, duckdb.InterruptException):
             raise PublishFailed(
                 f"Can't seal {dataset} of {day}: {_reason(error)}. Check space and permissions."
             ) from error
         raise
-    return Built(directory, sources, Sealed(dataset, day, span[1], before.rows, len(sources)))
+    return Built(directory, frozenset(paths), Sealed(dataset, day, end, before.rows, len(paths)))
 
 
-def _contents_of(
-    reader: duckdb.DuckDBPyConnection, dataset: Dataset, sources: tuple[Part | Seal, ...], merged: list[MergedPart]
-) -> Contents:
-    """What the sources hold. Raises Damaged where that isn't what their names and footers say."""
-    contents = read_contents(reader, dataset, [source.path for source in sources])
+def _refused(dataset: Dataset, day: date, error: Damaged) -> SealRefused:
+    return SealRefused(f"{dataset} of {day} isn't sealed: {error} `verify` tells more.")
+
+
+def _check_told(contents: Contents, merged: Sequence[MergedPart], seal: Seal) -> None:
+    """Raises Damaged where files don't hold what their names and footers say."""
     told = sum(rows for *_, rows in merged)
     if contents.rows != told:
         raise Damaged(f"its files hold {contents.rows} rows, their footers say {told}.")
-    newest = max(sources, key=lambda source: source.end)
-    if not contents.lie_in(Seal(newest.end, 0, newest.day, newest.path)):
+    if not contents.lie_in(seal):
         raise Damaged("a row of it belongs to another day or range.")
-    return contents
 
 
 def _reason(error: Exception) -> str:
@@ -175,11 +189,11 @@ def _check_same(written: Contents, before: Contents, path: Path) -> None:
 def _write(
     reader: duckdb.DuckDBPyConnection,
     dataset: Dataset,
-    sources: tuple[Part | Seal, ...],
+    sources: Sequence[Path],
     path: Path,
     footer: dict[str, str],
 ) -> None:
-    parts, values = parts_in_sql(dataset, [str(source.path) for source in sources])
+    parts, values = parts_in_sql(dataset, [str(source) for source in sources])
     statement = filled(
         _SQL["seal"],
         columns=", ".join(f'"{name}"' for name in COLUMNS[dataset]),
@@ -219,7 +233,7 @@ def finish(
     sealed = built.sealed
     day = day_dir(lake_dir, sealed.dataset, sealed.day)
     try:
-        for late in _check_only_ours(day, built.sources, sealed.end):
+        for late in _check_only_ours(day, sealed.day, built.replaces, sealed.end):
             (built.directory / late.path.name).hardlink_to(late.path)
         flush_directory(built.directory)
         step("late parts linked")
@@ -242,19 +256,18 @@ def finish(
     return sealed
 
 
-def _check_only_ours(day: Path, sources: tuple[Part | Seal, ...], end: int) -> list[Part]:
-    """The parts of a day that aren't among `sources`. Raises SealRefused where anything else is missing or too much:
-    an exchange would hide it."""
-    paths = {source.path for source in sources}
-    found = list(day.iterdir())
-    if missing := paths - set(found):
+def _check_only_ours(directory: Path, day: date, replaced: frozenset[Path], end: int) -> list[Part]:
+    """The parts of a day that came after what is replaced. Raises SealRefused where anything else is missing or too
+    much: an exchange would hide it."""
+    found = list(directory.iterdir())
+    if missing := replaced - set(found):
         raise SealRefused(f"{min(missing)} has vanished; its day isn't sealed. `verify` tells more.")
     late = []
     for path in found:
-        file = file_of(path, sources[0].day)
+        file = file_of(path, day)
         if isinstance(file, Part) and file.start >= end:
             late.append(file)
-        elif path not in paths:
+        elif path not in replaced:
             raise SealRefused(f"{path} isn't one of the mirror's files; its day isn't sealed. Move it away.")
     return late
 

@@ -18,7 +18,7 @@ from analytics.exceptions import AnalyticsError
 from ingest.exceptions import IngestError
 from ingest.settings import read_settings, settings, unknown_names
 from jobs.demo_cli import demo
-from jobs.exceptions import JobError, StartFailed
+from jobs.exceptions import JobError, LeadershipLost, StartFailed
 from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
 from jobs.limits_cli import limit_key, limit_project
@@ -121,10 +121,16 @@ def migrate() -> None:
 
 
 @app.command()
-def verify() -> None:
+def verify(
+    mend: Annotated[
+        bool, typer.Option("--mend", help="First rewrite damaged days from what Postgres has; the jobs must not run.")
+    ] = False,
+) -> None:
     """Prove that Postgres and the lake agree, row by row."""
     from jobs.verify import verify as compare
 
+    if mend:
+        _mend()
     with _database("verify") as connection:
         report = compare(connection, settings().lake_dir)
     for problem in report.problems:
@@ -134,6 +140,23 @@ def verify() -> None:
         f"{report.rows_only_in_lake} only in the lake (older than Postgres keeps), {report.waiting} not due yet."
     )
     raise typer.Exit(0 if report.is_equal else 1)
+
+
+def _mend() -> None:
+    from jobs.mirror import Mirror
+
+    options = settings()
+    try:
+        with _database("mend") as connection:
+            mirror = Mirror(connection, options.lake_dir, max_rows=1, max_lag_seconds=1)
+            mended = mirror.mend(options.postgres_days)
+    except LeadershipLost:
+        typer.echo("✗ The jobs are running, and may publish at any moment. Stop them, then mend.")
+        raise typer.Exit(1) from None
+    for day in mended.days:
+        typer.echo(f"✓ {day.dataset} of {day.day}: mended, {day.rows} rows.")
+    for reason in mended.beyond:
+        typer.echo(f"✗ {reason}")
 
 
 @app.command()

@@ -54,6 +54,7 @@ class LakeMismatch(JobError):
     """The lake and this database's claims tell different stories."""
 
     def __init__(self, lake_dir: str, dataset: str, *, lake_is_ahead: bool) -> None:
+        self.lake_is_ahead = lake_is_ahead
         story = (
             f"has {dataset} that this database never claimed: it belongs to another database, or Postgres was restored "
             "from an older backup"

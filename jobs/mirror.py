@@ -30,6 +30,7 @@ from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
 from jobs.contents import footer_of
 from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, PublishFailed
+from jobs.mending import Mended, Mender
 from jobs.publishing import Opener, Step, no_step, open_new, publish, remove_leftovers
 from jobs.ranges import RangeTooLarge, read_range
 from jobs.sealer import Sealer
@@ -121,6 +122,22 @@ class Mirror:
         except LeadershipLost:
             self._bench = None
             raise
+
+    def mend(self, postgres_days: int) -> Mended:
+        """Give damaged days of the lake back what Postgres has of them: see `jobs.mending`. Raises what `seal` raises,
+        and SealRefused, ExchangeUnsupported."""
+        claimed: dict[Dataset, int] = {}
+        for dataset in DATASETS:
+            try:
+                self._unfinished_claim(dataset, list_parts(self._lake_dir, dataset))
+            except LakeMismatch as mismatch:
+                if mismatch.lake_is_ahead:
+                    raise
+            row = self._connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
+            claimed[dataset] = 0 if row is None else int(row[0])
+        bench = self._bench = self._bench or Workbench(self._lake_dir, self._still_leads, self._told)
+        mender = Mender(self._connection, self._lake_dir, self._identifier, bench, self._still_leads)
+        return mender.mend(claimed, postgres_days)
 
     def stop(self) -> None:
         """End a tick after the range that it is at, and a sealing at once; from any thread."""

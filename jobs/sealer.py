@@ -1,5 +1,6 @@
 """Who seals: chooses the days, builds beside the publishing, and finishes between two publishes."""
 
+import contextlib
 import os
 import threading
 import time
@@ -52,7 +53,8 @@ class Sealer:
         if self._building is not None:
             if not self._building.done():
                 return None
-            built, self._building = self._building.result(), None
+            building, self._building = self._building, None
+            built = building.result()
             # One that was built on a bench that is gone is gone with it.
             return self._finish(bench, built) if built is not None and self._bench is bench else None
         if self._is_unsupported or time.monotonic() < self._next_look:
@@ -121,30 +123,35 @@ class Sealer:
         reader = self._open(bench)
         if reader is None:
             return None
+        self._not_before[dataset, day] = time.monotonic() + _AGAIN_SECONDS  # unless it is finished
         try:
             listing = list_parts(self._lake_dir, dataset)
             return build(bench, self._lake_dir, dataset, day, listing, self._identifier, reader=reader, step=self._told)
         except duckdb.InterruptException:
             return None
         except (SealRefused, PublishFailed) as error:
-            self._refuse(dataset, day, error)
+            _warn(dataset, day, error)
             return None
 
     def _finish(self, bench: Workbench, built: Built) -> Sealed | None:
         try:
-            return finish(bench, self._lake_dir, built, self._still_leads, step=self._told)
+            sealed = finish(bench, self._lake_dir, built, self._still_leads, step=self._told)
         except ExchangeUnsupported as error:
             self._is_unsupported = True
             log.warning("no day is sealed", reason=str(error))
+            return None
         except (SealRefused, OSError) as error:
-            self._refuse(built.sealed.dataset, built.sealed.day, error)
-        return None
+            _warn(built.sealed.dataset, built.sealed.day, error)
+            return None
+        self._not_before.pop((sealed.dataset, sealed.day), None)
+        return sealed
 
-    def _refuse(self, dataset: Dataset, day: date, error: Exception) -> None:
-        self._not_before[dataset, day] = time.monotonic() + _AGAIN_SECONDS
-        log.warning("a day stays unsealed", dataset=dataset, day=str(day), reason=str(error))
+
+def _warn(dataset: Dataset, day: date, error: Exception) -> None:
+    log.warning("a day stays unsealed", dataset=dataset, day=str(day), reason=str(error))
 
 
 def _be_nice() -> None:
     """A build is in no hurry. On Linux a thread has its own niceness."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -25,6 +25,7 @@ from jobs.housekeeping import partition_days
 from jobs.ranges import ID_COLUMN, read_range
 
 _SQL = load_statements(__file__)
+_MOST_TRIES = 10
 _MEND = "Stop the jobs and run `meshhook-errors verify --mend`, or put it back from a backup of the lake."
 
 
@@ -51,6 +52,15 @@ class Report:
     days: list[DayAccount] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    def add(self, other: "Report") -> None:
+        """Take in what was found about another dataset."""
+        self.ranges += other.ranges
+        self.rows_compared += other.rows_compared
+        self.rows_only_in_lake += other.rows_only_in_lake
+        self.waiting += other.waiting
+        self.days += other.days
+        self.problems += other.problems
+
     @property
     def is_equal(self) -> bool:
         """Whether the lake has every row below the watermark exactly once, as Postgres has it."""
@@ -58,31 +68,44 @@ class Report:
 
 
 def verify(connection: Connection, lake_dir: Path) -> Report:
-    """Compare both stores. Memory is bounded by the largest range and by what DuckDB may take; what that can't hold
-    goes to the system's temporary directory."""
+    """Compare both stores, also while the mirror works. Memory is bounded by the largest range and by what DuckDB may
+    take; what that can't hold goes to the system's temporary directory."""
     report = Report()
     with TemporaryDirectory(prefix="meshhook-errors-") as spill, open_reader(Path(spill)) as reader:
         for dataset in DATASETS:
-            _verify_dataset(connection, lake_dir, dataset, reader, report)
+            report.add(_verify_dataset(connection, lake_dir, dataset, reader))
     return report
 
 
 def _verify_dataset(
-    connection: Connection, lake_dir: Path, dataset: Dataset, reader: duckdb.DuckDBPyConnection, report: Report
-) -> None:
-    accounts = keep_accounts(reader, lake_dir, dataset)
-    listing = accounts.listing
-    report.days += _day_accounts(dataset, accounts)
-    report.problems += _foreign_files(lake_dir, dataset, listing)
-    report.problems += _claim_problems(connection, lake_dir, dataset, listing)
-    report.problems += _book_problems(connection, dataset, accounts)
-    oldest = _oldest_kept(connection, dataset)
-    kept_days = set(partition_days(connection, dataset))
-    for span, parts in sorted(accounts.ranges.items()):
-        report.ranges += 1
-        if parts.is_whole():
-            _compare(connection, dataset, span, parts, (oldest, kept_days), report)
-    report.waiting += _count_from(connection, dataset, listing.watermark)
+    connection: Connection, lake_dir: Path, dataset: Dataset, reader: duckdb.DuckDBPyConnection
+) -> Report:
+    """Anew where a day was sealed meanwhile: its former files couldn't be read."""
+    for _ in range(_MOST_TRIES):
+        report = Report()
+        # What is claimed before the lake is listed was begun before; what is listed was claimed before it is looked up.
+        claimed = _claim(connection, dataset)
+        accounts = keep_accounts(reader, lake_dir, dataset)
+        listing = accounts.listing
+        report.days += _day_accounts(dataset, accounts)
+        report.problems += _foreign_files(lake_dir, dataset, listing)
+        report.problems += _claim_problems(connection, lake_dir, dataset, listing)
+        report.problems += _book_problems(dataset, accounts, 0 if claimed is None else claimed[0])
+        oldest = _oldest_kept(connection, dataset)
+        for span, parts in sorted(accounts.ranges.items()):
+            report.ranges += 1
+            if parts.is_whole():
+                _compare(connection, dataset, span, parts, oldest, report)
+        report.waiting += _count_from(connection, dataset, listing.watermark)
+        if all(file.path.exists() for file in listing.files):
+            break
+    return report
+
+
+def _claim(connection: Connection, dataset: Dataset) -> tuple[int, int, str] | None:
+    """What the mirror claimed last: from, to, and in which cluster."""
+    row = connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
+    return None if row is None else (row[0], row[1], row[2])
 
 
 def _day_accounts(dataset: Dataset, accounts: Accounts) -> Iterator[DayAccount]:
@@ -101,23 +124,21 @@ def _foreign_files(lake_dir: Path, dataset: Dataset, listing: Listing) -> Iterat
 
 def _claim_problems(connection: Connection, lake_dir: Path, dataset: Dataset, listing: Listing) -> Iterator[str]:
     """Whether transaction ids of lake and database can be compared at all."""
-    claim = connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
+    claim = _claim(connection, dataset)
     if claim is not None and claim[2] != system_identifier(connection):
         yield f"{dataset}: {ClusterChanged('The last claim of the mirror')}"
     elif (claim is None and listing.files) or (claim is not None and claim[1] < listing.watermark):
         yield str(LakeMismatch(str(lake_dir), dataset, lake_is_ahead=True))
 
 
-def _book_problems(connection: Connection, dataset: Dataset, accounts: Accounts) -> Iterator[str]:
-    """What files and ranges lack. Ranges follow each other from 0 to what the mirror has claimed."""
+def _book_problems(dataset: Dataset, accounts: Accounts, claimed: int) -> Iterator[str]:
+    """What files and ranges lack. Ranges follow each other from 0 to the one that the mirror has claimed."""
     for file, reason in accounts.damaged.items():
         yield f"{dataset}, {file.day}: {reason} {_MEND}"
     for span, number, path in accounts.twice:
         yield f"{_named(dataset, span)}: part {number} stands twice, in {path} too. Move one away."
     for span, missing in sorted(accounts.missing.items()):
         yield f"{_named(dataset, span)}: {missing} of {accounts.ranges[span].of} parts are missing. {_MEND}"
-    claim = connection.execute(_SQL["claim"], {"dataset": dataset}).fetchone()
-    claimed = claim[0] if claim is not None else 0
     for span in accounts.gaps(max(claimed, accounts.listing.watermark)):
         yield f"{_named(dataset, span)}: every part is missing. {_MEND}"
 
@@ -127,34 +148,34 @@ def _named(dataset: Dataset, span: Span) -> str:
 
 
 def _compare(
-    connection: Connection,
-    dataset: Dataset,
-    span: Span,
-    parts: Range,
-    kept: tuple[int | None, set[date]],
-    report: Report,
+    connection: Connection, dataset: Dataset, span: Span, parts: Range, oldest: int | None, report: Report
 ) -> None:
-    """Hold the rows of one range against those that Postgres has of it."""
-    oldest, kept_days = kept
+    """Hold the rows of one range against those that Postgres has of it; `oldest` is the first transaction there."""
     if oldest is None or span[1] <= oldest:
         report.rows_only_in_lake += parts.rows
         return
-    published = _published(dataset, span, parts)
+    where, key = _named(dataset, span), ID_COLUMN[dataset]
+    try:
+        published = _published(dataset, span, parts)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        report.problems.append(f"{where}: the lake can't be read ({type(error).__name__}).")
+        return
     here = read_range(connection, dataset, *span)
-    key = ID_COLUMN[dataset]
     extra = published.join(here, on=key, how="anti")
-    gone = extra.filter(~pl.col("received_at").dt.date().is_in(sorted(kept_days)) | (pl.col("xact_id") < oldest))
+    if extra.height:
+        # Partitions may be dropped while we read; who asks afterwards knows.
+        kept_days = partition_days(connection, dataset)
+        gone = extra.filter(~pl.col("received_at").dt.date().is_in(kept_days) | (pl.col("xact_id") < oldest))
+        report.rows_only_in_lake += gone.height
+        if extra.height > gone.height:
+            report.problems.append(
+                f"{where}: {extra.height - gone.height} rows are only in the lake, although Postgres has the days on "
+                "which they came. Somebody has deleted them there; the lake has them whole."
+            )
     missing = here.join(published, on=key, how="anti").height
-    report.rows_only_in_lake += gone.height
     report.rows_compared += here.height
-    where = _named(dataset, span)
     if missing:
         report.problems.append(f"{where}: {missing} rows are missing in the lake. {_MEND}")
-    if extra.height > gone.height:
-        report.problems.append(
-            f"{where}: {extra.height - gone.height} rows are only in the lake, although Postgres has the days on which "
-            "they came. Somebody has deleted them there; the lake has them whole."
-        )
     shared = published.join(here, on=key, how="semi")
     if not missing and not here.sort(key).equals(shared.sort(key)):
         report.problems.append(f"{where}: the same ids, with other values. {_MEND}")

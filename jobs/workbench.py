@@ -2,6 +2,7 @@
 
     LAKE/.mirror/<token>/     the bench of one mirror
     LAKE/.mirror/old/…        what stood in the lake until it was exchanged, until no reader can be at it any more
+    LAKE/.mirror/damaged/…    files that a mended day no longer has; nobody removes them
 
 Everything that appears in the lake is linked or exchanged from the bench of the mirror that made it. A new mirror's
 first act clears all other benches. So a mirror that was frozen (SIGSTOP, a paused machine) while it lost its lock
@@ -27,6 +28,7 @@ from jobs.publishing import Step, make_directory, no_step
 OLD_SECONDS = 3600.0  # a reader that has begun to list an old directory must find all its names
 _BENCHES = ".mirror"
 _OLD = "old"
+_DAMAGED = "damaged"
 SPILL = "spill"
 """Begins the name of a directory that never stands in the lake."""
 _MOST_CLEARINGS = 100
@@ -52,7 +54,7 @@ class Workbench:
             raise LeadershipLost("Another session is the mirror.")
         make_directory(self._old)
         for bench in self._benches.iterdir():
-            if bench not in (self.path, self._old):
+            if bench not in (self.path, self._old, self._benches / _DAMAGED):
                 self._clear(bench)
                 step("bench cleared")
 
@@ -79,12 +81,18 @@ class Workbench:
         with contextlib.suppress(FileNotFoundError):  # the next mirror may have done it
             directory.rename(aside)
 
+    def keep_damaged(self, path: Path, name: str) -> None:
+        """Let a file that is about to leave the lake stay at hand, as `name`."""
+        make_directory(self._benches / _DAMAGED)
+        with contextlib.suppress(FileExistsError):
+            (self._benches / _DAMAGED / name).hardlink_to(path)
+
     def remove_old(self, seconds: float = OLD_SECONDS) -> int:
         """Remove what was put aside at least `seconds` ago, or before this process knew of it; answers how many. A
         foreign file among it stays."""
         now = time.monotonic()
         removed = 0
-        for directory in self._old.iterdir():
+        for directory in self._old.iterdir() if self._old.is_dir() else ():
             if now - self._put_aside.setdefault(directory, now) >= seconds:
                 for path in directory.iterdir():
                     if _OURS.match(path.name):

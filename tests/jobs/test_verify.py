@@ -1,6 +1,9 @@
 """`verify` says equal when it is, and what is wrong when it isn't."""
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import polars as pl
 import pytest
 
 from analytics.lake import list_parts
-from ingest.database import Connection
+from ingest.database import Connection, connect
 from jobs.mirror import Mirror
 from jobs.verify import verify
 from tests.seeding import insert_error, insert_many, insert_report, now
@@ -180,3 +183,28 @@ def test_a_database_of_another_cluster_is_told(sealed: Connection, lake_dir: Pat
 def test_a_lake_of_another_database_is_told(sealed: Connection, lake_dir: Path) -> None:
     sealed.execute("delete from mirror_claims")
     assert "belongs to another database" in verify(sealed, lake_dir).problems[0]
+
+
+def test_it_says_equal_while_the_mirror_publishes_and_seals(
+    connection: Connection, database_url: str, lake_dir: Path
+) -> None:
+    """In the same moments: files come and go between the listing and the reading."""
+    done = threading.Event()
+
+    def work() -> None:
+        with connect(database_url, "mirror") as session, connect(database_url, "late") as late:
+            mirror = Mirror(session, lake_dir, max_rows=1000, max_lag_seconds=300)
+            for turn in range(12):
+                insert_many(late, 50, over=timedelta(days=3))
+                mirror.tick(everything=True)
+                mirror.seal(now() + timedelta(days=2 * turn))
+                time.sleep(0.2)
+            done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        while not done.is_set() and not working.done():
+            report = verify(connection, lake_dir)
+            assert report.is_equal, report.problems
+        working.result()
+    assert verify(connection, lake_dir).rows_compared == 600

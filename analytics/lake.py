@@ -183,11 +183,6 @@ def _newest_range(parts: list[Part], sealed_to: int) -> tuple[int, tuple[Part, .
     return (end, ()) if len(newest) == newest[0].of else (start, newest)
 
 
-def _read_names(lake_dir: Path, dataset: Dataset) -> set[Part | Seal]:
-    files = (_file_of(name, folder, day) for name, folder, day in _names(lake_dir, dataset))
-    return {file for file in files if file is not None}
-
-
 def _names(lake_dir: Path, dataset: Dataset) -> Iterator[tuple[str, str, date]]:
     """Name, folder and day of every file: plain text, for there may be thousands, and each question asks for them."""
     for folder, day in _day_dirs(lake_dir, dataset):
@@ -227,5 +222,13 @@ def _day_dirs(lake_dir: Path, dataset: Dataset) -> Iterator[tuple[Path, date]]:
 
 def strangers(lake_dir: Path, dataset: Dataset) -> list[Path]:
     """Parquet files that readers of `**/*.parquet` would count although they are none of ours."""
-    ours = {file.path for file in _read_names(lake_dir, dataset)}
-    return [path for path in dataset_dir(lake_dir, dataset).glob("**/*.parquet") if path not in ours]
+    root = dataset_dir(lake_dir, dataset)
+    return [path for path in root.glob("**/*.parquet") if not _is_ours(path, root)]
+
+
+def _is_ours(path: Path, root: Path) -> bool:
+    """By name and place alone: what is published meanwhile is no stranger."""
+    day = _DAY.match(path.parent.name)
+    if day is None or path.parent.parent != root:
+        return False
+    return file_of(path, date.fromisoformat(day["day"])) is not None

@@ -125,6 +125,7 @@ def verify(
     mend: Annotated[
         bool, typer.Option("--mend", help="First rewrite damaged days from what Postgres has; the jobs must not run.")
     ] = False,
+    days: Annotated[bool, typer.Option("--days", help="Also tell what each day of the lake holds.")] = False,
 ) -> None:
     """Prove that Postgres and the lake agree, row by row."""
     from jobs.verify import verify as compare
@@ -133,6 +134,9 @@ def verify(
         _mend()
     with _database("verify") as connection:
         report = compare(connection, settings().lake_dir)
+    for day in report.days if days else ():
+        files = "sealed" if day.is_sealed else "open"
+        typer.echo(f"  {day.dataset:<10} {day.day}  {files:<6}  {day.files} files, {day.rows} rows for {day.counted}")
     for problem in report.problems:
         typer.echo(f"✗ {problem}")
     typer.echo(

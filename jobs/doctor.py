@@ -50,10 +50,9 @@ def _lake(options: Settings) -> Finding:
     existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     is_writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     listings = [list_parts(directory, dataset) for dataset in DATASETS]
-    says = (
-        f"{sum(len(listing.parts) for listing in listings)} parts, "
-        f"{sum(len(listing.seals) for listing in listings)} sealed days in {directory}"
-    )
+    seals = sum(len(listing.seals) for listing in listings)
+    parts = sum(len(listing.parts) for listing in listings)
+    says = f"{seals} sealed days and {parts} parts in {directory}"
     if not is_writable:
         says = f"can't write to {existing}: let this user write there, or set {environment_name('lake_url')}"
     return Finding("Lake", is_writable, says)

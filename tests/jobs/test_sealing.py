@@ -23,6 +23,7 @@ from jobs.exceptions import LakeMismatch, LeadershipLost
 from jobs.mirror import Mirror
 from jobs.sealing import LATE_HOURS, LATE_PARTS
 from jobs.verify import verify
+from tests.apis import Api
 from tests.end_to_end.running import until
 from tests.seeding import insert_error, insert_many, insert_report, now
 
@@ -342,4 +343,21 @@ def test_a_full_disk_leaves_the_day_as_it_is(connection: Connection, database_ur
     assert sorted(lake_dir.glob("errors/**/*")) == before
     until(lambda: not connection.execute("select from pg_locks where locktype = 'advisory'").fetchall())
     assert Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300).seal()
+    assert_equal(connection, lake_dir)
+
+
+def test_a_resend_of_an_error_of_a_sealed_day_is_a_duplicate(
+    api: Api, connection: Connection, mirror: Mirror, lake_dir: Path
+) -> None:
+    """Days late, twice, with the day sealed in between."""
+    error = {"error_id": str(uuid4()), "timestamp": (YESTERDAY - timedelta(days=2)).isoformat(), "message": "late"}
+    assert api.send(error).json()["accepted"] == 1
+    mirror.tick(everything=True)
+    assert len(mirror.seal()) == 1
+    answer = api.send([error, error | {"error_id": str(uuid4())}]).json()
+    assert (answer["accepted"], answer["duplicates"]) == (1, 1)
+    mirror.tick(everything=True)
+    assert lake_rows(lake_dir) == 2
+    assert len(mirror.seal(now() + timedelta(hours=LATE_HOURS + 1))) == 1
+    assert lake_rows(lake_dir) == 2
     assert_equal(connection, lake_dir)

@@ -66,7 +66,7 @@ fuzz: env-dev
 	@FUZZ_TIMES=25 $(BIN)/python -m pytest --timeout 7200 tests/ingest/doors/test_sentry_framing.py \
 		tests/ingest/doors/test_otlp_hostile.py tests/end_to_end/test_fuzz.py $(ARGS)
 
-# The mirror, killed and frozen at each of its steps; `make test` runs two thirds of the cases.
+# The mirror, killed and frozen at each of its steps; `make test` runs the same cases.
 crash-matrix: env-dev
 	@$(BIN)/python -m tests.crashes $(ARGS)
 

@@ -104,10 +104,10 @@ class Mirror:
 
     def turn(self, now: datetime | None = None) -> None:
         """Publish what is due, and go on with sealing, without ever waiting for it. Raises what `tick` raises."""
-        self.tick()
+        published = self.tick()
         if self._bench is not None and not self._stopping:
             try:
-                self._sealer.turn(self._bench, now or datetime.now(UTC))
+                self._sealer.turn(self._bench, now or datetime.now(UTC), is_news=bool(published))
             except LeadershipLost:
                 self._bench = None
                 raise

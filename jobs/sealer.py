@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -47,9 +47,9 @@ class Sealer:
         self._building: Future[Built | None] | None = None
         self._bench: Workbench | None = None
 
-    def turn(self, bench: Workbench, now: datetime) -> Sealed | None:
-        """Between two publishes: finish what is built, else begin with a day that is due. Never waits for a build.
-        Raises LeadershipLost."""
+    def turn(self, bench: Workbench, now: datetime, *, is_news: bool = False) -> Sealed | None:
+        """Between two publishes: finish what is built, else begin with a day that is due; looked for once a minute,
+        and when there is news in the lake. Never waits for a build. Raises LeadershipLost."""
         if self._building is not None:
             if not self._building.done():
                 return None
@@ -57,7 +57,7 @@ class Sealer:
             built = building.result()
             # One that was built on a bench that is gone is gone with it.
             return self._finish(bench, built) if built is not None and self._bench is bench else None
-        if self._is_unsupported or time.monotonic() < self._next_look:
+        if self._is_unsupported or (time.monotonic() < self._next_look and not is_news):
             return None
         bench.remove_old()
         due = next(iter(self._due(now)), None)
@@ -65,6 +65,7 @@ class Sealer:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             self._close()
             return None
+        self._next_look = 0.0
         if self._builder is None:
             self._builder = ThreadPoolExecutor(1, "seal", _be_nice)
         if self._bench is not bench:
@@ -87,10 +88,12 @@ class Sealer:
 
     def stop(self) -> None:
         """Let a build end at once; from any thread."""
-        with self._lock:
-            self._stopping = True
-            if self._reader is not None:
-                self._reader.interrupt()
+        self._stopping = True
+        while (building := self._building) is not None and not building.done():
+            with self._lock:  # an interruption between two statements is forgotten: so again and again
+                if self._reader is not None:
+                    self._reader.interrupt()
+            wait([building], timeout=0.05)
         if self._builder is not None:
             self._builder.shutdown(wait=True, cancel_futures=True)
         self._close()

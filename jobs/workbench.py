@@ -50,7 +50,8 @@ class Workbench:
         make_directory(self.path)
         step("bench made")
         if not still_leads():
-            self.path.rmdir()
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
             raise LeadershipLost("Another session is the mirror.")
         make_directory(self._old)
         for bench in self._benches.iterdir():

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import duckdb
 import psycopg
+import structlog
 
 from analytics.lake import Dataset, list_parts
 from ingest.database import Connection, connect
@@ -55,13 +56,6 @@ STEPS = (*PUBLISHING, *SEALING)
 Fate = Literal["killed", "frozen"]
 FATES: tuple[Fate, ...] = ("killed", "frozen")
 CASES: list[tuple[str, Fate]] = [(step, fate) for step in STEPS for fate in FATES]
-# A frozen one matters most where a name is about to appear; `make crash-matrix` has the rest.
-TELLING_CASES: list[tuple[str, Fate]] = [
-    (step, fate)
-    for step, fate in CASES
-    if fate == "killed"
-    or step in ("bench made", "range claimed", "part flushed", "seal written", "late parts linked", "lock checked")
-]
 
 _DAYS: dict[Dataset, int] = {"errors": 3, "executions": 1}
 _LATER = timedelta(days=5)  # by that clock every day of a case is closed
@@ -123,6 +117,7 @@ def _predecessor(connection: Connection, database_url: str, lake_dir: Path) -> N
 
 def _unfortunate(database_url: str, lake_dir: Path, step: str, fate: Fate) -> None:
     """Publish, seal, remove what is old; stop at `step`. Ends with a code that says that it has stepped down."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # its dying words interest nobody
     session = connect(database_url, "unfortunate")
     late = connect(database_url, "late")
     met = False

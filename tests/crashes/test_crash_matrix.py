@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.crashes.matrix import STEPS, TELLING_CASES, Fate, run_case
+from tests.crashes.matrix import CASES, STEPS, Fate, run_case
 
 JOBS = Path(__file__).parents[2] / "jobs"
 
 
-@pytest.mark.parametrize(("step", "fate"), TELLING_CASES)
+@pytest.mark.parametrize(("step", "fate"), CASES)
 def test_whatever_happens_to_a_mirror_every_row_is_counted_once(
     database_url: str, lake_dir: Path, step: str, fate: Fate
 ) -> None:

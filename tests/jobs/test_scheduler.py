@@ -7,15 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import jobs.pulse
+from analytics.lake import list_parts
 from ingest.database import Connection, connect, partition_name
 from ingest.settings import Settings
 from jobs.scheduler import Leader
+from jobs.verify import verify
+from tests.seeding import insert_many
 
 PATIENCE = 15.0
 HOUSE_WAITS = """select 1 from pg_stat_activity
@@ -111,3 +115,26 @@ scheduler.run(threading.Event())"""
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_leader_seals_closed_days_and_goes_on_publishing(
+    connection: Connection, database_url: str, tmp_path: Path
+) -> None:
+    insert_many(connection, 300, over=timedelta(days=3))
+    options = Settings(database_url=database_url, data_dir=tmp_path, mirror_max_lag=1)  # type: ignore[arg-type]
+    stop = threading.Event()
+
+    def lead() -> None:
+        with connect(database_url, "jobs") as session:
+            Leader(session, options, datetime.now(UTC)).work(stop)
+
+    with ThreadPoolExecutor(1) as pool:
+        leading = pool.submit(lead)
+        try:
+            until(lambda: len(list_parts(options.lake_dir, "errors").seals) >= 2)
+            insert_many(connection, 10)
+            until(lambda: verify(connection, options.lake_dir).rows_compared == 310)
+        finally:
+            stop.set()
+        leading.result()
+    assert verify(connection, options.lake_dir).is_equal

@@ -62,7 +62,10 @@ def publish(
     except OSError as error:
         if not beside.parent.exists():
             raise LeadershipLost(f"Another mirror has taken over. Nothing was published as {path}.") from error
-        raise PublishFailed(f"Can't publish {path}: {error.strerror or error}. Check space and permissions.") from error
+        advice = (
+            "The lake must be on one file system." if error.errno == errno.EXDEV else "Check space and permissions."
+        )
+        raise PublishFailed(f"Can't publish {path}: {error.strerror or error}. {advice}") from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -29,7 +29,9 @@ def publish(connection: Connection, mirror: Mirror, lake_dir: Path, stands_for: 
     mirror.tick(everything=True)
     for part in list_parts(lake_dir, "errors").parts:
         if is_old and part.path not in known:
-            pl.read_parquet(part.path, hive_partitioning=False).drop("stands_for").write_parquet(part.path)
+            footer = {name: text for name, text in pl.read_parquet_metadata(part.path).items() if name[:3] != "ARR"}
+            rows = pl.read_parquet(part.path, hive_partitioning=False).drop("stands_for")
+            rows.write_parquet(part.path, metadata=footer)
     return str(error_id)
 
 
@@ -61,6 +63,21 @@ def test_every_question_reads_parts_of_both_times(
         found = error_by_id(store, error_id)  # type: ignore[arg-type]
         assert found is not None
         assert found["stands_for"] == (1 if number < old else 5)
+
+
+def test_a_sealed_day_and_parts_of_both_times_are_read_together(
+    connection: Connection, lake_dir: Path, store: Store
+) -> None:
+    mirror = Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300)
+    publish(connection, mirror, lake_dir, 1, is_old=True)
+    publish(connection, mirror, lake_dir, 5, is_old=False)
+    assert len(mirror.seal(now() + timedelta(days=1))) == 1
+    publish(connection, mirror, lake_dir, 1, is_old=True)
+    publish(connection, mirror, lake_dir, 7, is_old=False)
+    start, end = now() - timedelta(days=2), now() + timedelta(hours=1)
+    assert error_series(store, start, end, 3600, NOBODY)["errors"].sum() == 14
+    assert top_groups(store, start, end, NOBODY)["errors"].to_list() == [14]
+    assert sorted(latest_errors(store, start, end, NOBODY)["stands_for"]) == [1, 1, 5, 7]
 
 
 def test_an_older_part_is_equal_to_what_postgres_has(connection: Connection, lake_dir: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from analytics.lake import day_dir, list_parts
 from ingest.database import Connection, connect
 from jobs.contents import merged_parts, read_footer
-from jobs.exceptions import LakeMismatch, LeadershipLost
+from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost
 from jobs.mirror import Mirror
 from jobs.sealing import LATE_HOURS, LATE_PARTS
 from jobs.verify import verify
@@ -361,3 +361,15 @@ def test_a_resend_of_an_error_of_a_sealed_day_is_a_duplicate(
     assert len(mirror.seal(now() + timedelta(hours=LATE_HOURS + 1))) == 1
     assert lake_rows(lake_dir) == 2
     assert_equal(connection, lake_dir)
+
+
+def test_nothing_is_sealed_for_a_database_of_another_cluster(
+    connection: Connection, mirror: Mirror, lake_dir: Path
+) -> None:
+    publish(connection, mirror, YESTERDAY)
+    connection.execute("update mirror_claims set system_identifier = 'another'")
+    with pytest.raises(ClusterChanged):
+        mirror.seal()
+    with pytest.raises(ClusterChanged):
+        mirror.turn()
+    assert names(day_of(lake_dir, YESTERDAY)) == ["part"]

@@ -40,7 +40,7 @@ from jobs.workbench import SPILL, Workbench
 
 LATE_PARTS = 64  # beside a sealed file: reading them costs more than sealing the day again
 LATE_HOURS = 24
-ROW_GROUP = 122_880
+ROW_GROUP = 32_768
 # By the hour, so that a range of time reads few row groups; in it by group, for like texts compress better side by side
 # and one group's rows lie together. Measured: docs/decisions/0013-sealed-days.md.
 ORDER: dict[Dataset, str] = {

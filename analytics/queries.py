@@ -39,7 +39,6 @@ ONE_TRY = r" \((?:try \d+ of \d+|\d+ of \d+ tries(?:, again)?)\)$"  # a group is
 _MEASURES: dict[Dataset, tuple[str, ...]] = {"errors": ("errors",), "executions": ("finished", "failed")}
 
 
-@asked_again
 def error_series(
     store: Store,
     start: datetime,
@@ -99,6 +98,7 @@ def _is_live(start: datetime, end: datetime) -> bool:
     return end - start <= LIVE_RANGE and start >= datetime.now(UTC) - 2 * LIVE_RANGE
 
 
+@asked_again
 def counted(
     store: Store,
     dataset: Dataset,
@@ -142,7 +142,6 @@ _GROUP_SCHEMA = pl.Schema(
 )
 
 
-@asked_again
 def top_groups(store: Store, start: datetime, end: datetime, filters: Filters, limit: int = 10) -> pl.DataFrame:
     """The groups with most errors: `fingerprint`, `title`, `severity` (the highest), `errors`, `last_seen`."""
     groups = group_counts(store, start, end, filters, limit)
@@ -162,6 +161,7 @@ def top_groups(store: Store, start: datetime, end: datetime, filters: Filters, l
     )
 
 
+@asked_again
 def group_counts(
     store: Store, start: datetime, end: datetime, filters: Filters, limit: int | None = None
 ) -> pl.DataFrame:

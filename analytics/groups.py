@@ -30,6 +30,7 @@ MOST_GROUPS = 200
 MOST_POINTS = 200
 _MOST_PAGES = 100_000
 _MOST_HISTORY = 200
+_ANY_HOURS = 86_400  # where buckets are added up afterwards
 
 _RAW = load_statements(__file__)
 _EVERY = _RAW["every"].decode()
@@ -172,7 +173,10 @@ def _interval(start: datetime, end: datetime, points: int) -> int:
     if end <= start:
         raise BadRequest("The end of the range must be after its start.")
     tens = -(-int((end - start).total_seconds()) // (points * SMALLEST_INTERVAL))
-    return SMALLEST_INTERVAL * max(1, tens)
+    seconds = SMALLEST_INTERVAL * max(1, tens)
+    # Long ones are of whole minutes or hours, for which the lake has rollups.
+    whole = next((size for size in (3600, 60) if seconds >= 10 * size), SMALLEST_INTERVAL)
+    return -(-seconds // whole) * whole
 
 
 def _candidates(store: Store, asked: GroupFilters) -> pl.DataFrame:
@@ -296,12 +300,11 @@ def breakdown(
     check_group(column)
     if end <= start:
         raise BadRequest("The end of the range must be after its start.")
-    interval = _interval(start, end, 1)
     if (
         end - start <= LIVE_RANGE
     ):  # the rollup may answer, whose buckets are whole; longer ranges are read to the second
         start, end = whole_buckets(start, end, SMALLEST_INTERVAL)
-    frame = counted(store, "errors", start, end, interval, filters, column)
+    frame = counted(store, "errors", start, end, _ANY_HOURS, filters, column)
     grouped = frame.group_by(pl.col("group").alias("value")).agg(pl.col("errors").sum())
     return grouped.sort("errors", "value", descending=[True, False], nulls_last=True).head(limit)
 

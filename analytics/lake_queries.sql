@@ -1,23 +1,21 @@
--- errors: errors per bucket from the lake's parts
-select epoch_us("timestamp") // $interval_us * $interval_us as bucket, {group} as "group",
-    sum(stands_for)::bigint as errors
-from {parts}
-where "timestamp" >= $start and "timestamp" < $end {filters}
+-- errors: errors per bucket from the lake
+select moment // $interval_us * $interval_us as bucket, {group} as "group", sum(errors)::bigint as errors
+from {sources}
+where true {filters}
 group by 1, 2;
 
--- executions: trials per bucket from the lake's parts
-select epoch_us("timestamp") // $interval_us * $interval_us as bucket, {group} as "group",
+-- executions: trials per bucket from the lake
+select moment // $interval_us * $interval_us as bucket, {group} as "group",
     sum(finished)::bigint as finished, sum(failed)::bigint as failed
-from {parts}
-where "timestamp" >= $start and "timestamp" < $end {filters}
+from {sources}
+where true {filters}
 group by 1, 2;
 
--- groups: errors per group from the lake's parts
-select fingerprint, sum(stands_for)::bigint as errors,
-    max(case severity when 'high' then 3 when 'medium' then 2 else 1 end) as rank,
-    max("timestamp") as last_seen, arg_max(title, "timestamp") as title
-from {parts}
-where "timestamp" >= $start and "timestamp" < $end {filters}
+-- groups: errors per group from the lake
+select fingerprint, sum(errors)::bigint as errors,
+    max(case severity when 'high' then 3 when 'medium' then 2 else 1 end) as rank, max(last_seen) as last_seen
+from {sources}
+where true {filters}
 group by 1;
 
 -- events: the newest errors of the lake's parts

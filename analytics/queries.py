@@ -1,10 +1,12 @@
 """Questions that the pages and the API ask: plain values in, a frame out, complete to the second.
 
-Short recent ranges are answered from the 10-second rollup, longer ones from the lake and what Postgres has above the
-lake's watermark. Both give the same numbers: a range is widened to whole buckets of its interval.
+Short recent ranges are answered from the 10-second rollup in Postgres, longer ones from the lake (its rollups where
+they fit, see `reading`) and what Postgres has above the lake's watermark. All give the same numbers: a range is widened
+to whole buckets of its interval.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +16,7 @@ import polars as pl
 from analytics.evolution import parts_in_sql
 from analytics.exceptions import BadRequest
 from analytics.filters import Filters
+from analytics.freshness import complete_to
 from analytics.lake import Dataset, Listing
 from analytics.narrowing import (
     check_group,
@@ -22,6 +25,8 @@ from analytics.narrowing import (
     group_expression,
     postgres_clause,
 )
+from analytics.reading import Kind, Reading, plan
+from analytics.sources import read_sources
 from analytics.store import Store, asked_again
 from ingest.models import SEVERITIES
 from ingest.statements import filled, load_statements
@@ -39,6 +44,28 @@ ONE_TRY = r" \((?:try \d+ of \d+|\d+ of \d+ tries(?:, again)?)\)$"  # a group is
 _MEASURES: dict[Dataset, tuple[str, ...]] = {"errors": ("errors",), "executions": ("finished", "failed")}
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What `error_series` answers, and what that was read from."""
+
+    frame: pl.DataFrame
+    reading: Reading
+
+
+def read_series(
+    store: Store,
+    start: datetime,
+    end: datetime,
+    interval_seconds: int,
+    filters: Filters,
+    group_by: str | None = None,
+) -> Series:
+    """The same as `error_series`, and what it was read from."""
+    with store.connection() as connection:
+        complete = complete_to(connection, datetime.now(UTC))
+    return Series(*_series(store, start, end, interval_seconds, filters, group_by, complete))
+
+
 def error_series(
     store: Store,
     start: datetime,
@@ -53,10 +80,22 @@ def error_series(
     Without `group_by` every bucket of the range stands in the answer. Trials know source, workflow and project alone:
     filters on other columns leave them as they are, and groups by other columns carry none. Raises BadRequest.
     """
+    return _series(store, start, end, interval_seconds, filters, group_by, _EPOCH)[0]
+
+
+def _series(
+    store: Store,
+    start: datetime,
+    end: datetime,
+    interval_seconds: int,
+    filters: Filters,
+    group_by: str | None,
+    complete: datetime,
+) -> tuple[pl.DataFrame, Reading]:
     check_group(group_by)
     start, end = whole_buckets(start, end, interval_seconds)
-    errors = counted(store, "errors", start, end, interval_seconds, filters, group_by)
-    executions = counted(store, "executions", start, end, interval_seconds, filters, group_by)
+    errors, read = _counted(store, "errors", start, end, interval_seconds, filters, group_by)
+    executions, read_too = _counted(store, "executions", start, end, interval_seconds, filters, group_by)
     if group_by is not None and group_by not in columns_of("executions"):
         executions = executions.clear()
     frame = errors.join(executions, on=["bucket", "group"], how="full", coalesce=True, nulls_equal=True)
@@ -66,7 +105,9 @@ def error_series(
     else:
         frame = frame.rename({"group": group_by})
     measures = [pl.col(name).fill_null(0) for name in ("errors", "finished", "failed")]
-    return frame.with_columns(measures).with_columns(_error_rate()).sort(frame.columns[: 1 + (group_by is not None)])
+    ordered = frame.columns[: 1 + (group_by is not None)]
+    frame = frame.with_columns(measures).with_columns(_error_rate()).sort(ordered)
+    return frame, Reading.of(read | read_too, complete)
 
 
 def _error_rate() -> pl.Expr:
@@ -109,26 +150,39 @@ def counted(
     group_by: str | None,
 ) -> pl.DataFrame:
     """`bucket`, `group` (null where `group_by` is) and the dataset's measures, without empty buckets. The range has to
-    be one of `whole_buckets`."""
+    be one of `whole_buckets`, or the interval of whole hours."""
+    return _counted(store, dataset, start, end, interval, filters, group_by)[0]
+
+
+def _counted(
+    store: Store,
+    dataset: Dataset,
+    start: datetime,
+    end: datetime,
+    interval: int,
+    filters: Filters,
+    group_by: str | None,
+) -> tuple[pl.DataFrame, frozenset[Kind]]:
+    """The same, and what was read."""
     clause, values = postgres_clause(filters, dataset)
     values |= {"start": start, "end": end, "interval": interval}
     slots = {"filters": clause, "group": group_expression(group_by, dataset), "columns": ", ".join(columns_of(dataset))}
     measures = dict.fromkeys(_MEASURES[dataset], pl.Int64())
     schema = pl.Schema({"bucket": _UTC, "group": pl.String(), **measures})
     if _is_live(start, end):
-        return _postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema)
+        return _postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), frozenset({"live"})
     listing = store.listing(dataset)  # before Postgres is asked: see the invariants of the lake
+    sources = plan(listing, store.rollups(dataset, listing, start, end), start, end, interval)
     values["watermark"] = listing.watermark
     tail = _postgres(store, filled(_SQL[f"tail_{dataset}"], **slots), values, schema)
-    paths = listing.paths(start.date(), end.date())
-    if not paths:
-        return tail
+    if not sources:
+        return tail, frozenset()
     clause, values = duckdb_clause(filters, dataset)
-    parts, read = parts_in_sql(dataset, paths)
-    values |= read | {"start": start, "end": end, "interval_us": interval * 1_000_000}
-    history = store.read_lake(filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"], parts=parts), values)
+    values |= {"interval_us": interval * 1_000_000}
+    statement = filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"])
+    history, kinds = read_sources(store, dataset, listing, sources, statement, values)
     both = pl.concat([history.cast(schema), tail])
-    return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum())
+    return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum()), kinds
 
 
 def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
@@ -180,13 +234,13 @@ def _history_groups(
     store: Store, start: datetime, end: datetime, filters: Filters, clause: str, values: dict[str, Any]
 ) -> pl.DataFrame:
     listing = store.listing("errors")
+    sources = plan(listing, store.rollups("errors", listing, start, end), start, end, None)
     values = values | {"watermark": listing.watermark}
     frames = [_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]
-    if paths := listing.paths(start.date(), end.date()):
+    if sources:
         lake_clause, lake_values = duckdb_clause(filters)
-        parts, read = parts_in_sql("errors", paths)
-        lake_values |= read | {"start": start, "end": end}
-        history = store.read_lake(filled(_LAKE_SQL["groups"], filters=lake_clause, parts=parts), lake_values)
+        statement = filled(_LAKE_SQL["groups"], filters=lake_clause)
+        history, _ = read_sources(store, "errors", listing, sources, statement, lake_values)
         severity = pl.col("rank").replace_strict({1: "low", 2: "medium", 3: "high"}, return_dtype=pl.String)
         frames.append(history.with_columns(severity.alias("severity")).select(list(_GROUP_SCHEMA)).cast(_GROUP_SCHEMA))
     rank = pl.col("severity").replace_strict(dict(zip(SEVERITIES, range(3), strict=True)), return_dtype=pl.Int8)

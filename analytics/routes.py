@@ -15,8 +15,7 @@ from analytics.asking import FILTERS, Moment, asked_filters, in_bounds, interval
 from analytics.events import error_by_id
 from analytics.exceptions import BadRequest, NotFound
 from analytics.filters import Filters
-from analytics.freshness import complete_to
-from analytics.queries import error_series, latest_errors, whole_buckets
+from analytics.queries import latest_errors, read_series, whole_buckets
 from analytics.store import Store
 
 DEFAULT_RANGE = timedelta(hours=24)
@@ -78,12 +77,12 @@ def get_error_metrics(
     seconds = interval_seconds(interval)
     now = datetime.now(UTC)
     first, last = whole_buckets(*_range(start, end, now), seconds)
-    with store.connection() as connection:
-        complete = complete_to(connection, now)
-    frame = error_series(store, first, last, seconds, filters, group_by)
+    series = read_series(store, first, last, seconds, filters, group_by)
+    frame = series.frame
     if group_by is not None:
         frame = frame.rename({group_by: "group"})
-    return Metrics(interval=interval, buckets=[Bucket(**row) for row in frame.to_dicts()], complete_to=complete)
+    buckets = [Bucket(**row) for row in frame.to_dicts()]
+    return Metrics(interval=interval, buckets=buckets, complete_to=series.reading.complete_to)
 
 
 def get_error_events(

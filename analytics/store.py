@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -14,6 +15,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from analytics.exceptions import LakeChanged
 from analytics.lake import Dataset, Listing, list_parts
+from analytics.rollups import Rollups, list_rollups
 from ingest.database import Connection, connection_options
 from ingest.exceptions import StoreUnavailable, Unprepared
 
@@ -96,6 +98,11 @@ class Store:
         """The parts of `dataset` as they stand now."""
         return list_parts(self.lake_dir, dataset)
 
+    def rollups(self, dataset: Dataset, listing: Listing, start: datetime, end: datetime) -> Rollups:
+        """The rollups of the range as they stand now: to be asked for after the listing."""
+        days = [day for day in listing.days() if start.date() <= day <= end.date()]
+        return list_rollups(self.lake_dir, dataset, days)
+
     def lake(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB cursor of one's own."""
         with self._opening:
@@ -107,13 +114,13 @@ class Store:
             return self._duckdb.cursor()
 
     def read_lake(self, statement: bytes, values: Mapping[str, Any]) -> pl.DataFrame:
-        """The answer to a statement over the files that `values` names as `paths` and `earlier`. Raises LakeChanged
-        where one of them is gone, StoreUnavailable where they can't be read."""
+        """The answer to a statement over the files that the lists in `values` name. Raises LakeChanged where one of
+        them is gone, StoreUnavailable where they can't be read."""
         cursor = self.lake()
         try:
             return pl.DataFrame(cursor.sql(statement.decode(), params=dict(values)).pl())
         except duckdb.Error as error:
-            listed = [path for name in ("paths", "earlier") for path in values.get(name, ())]
+            listed = [path for paths in values.values() if isinstance(paths, list) for path in paths]
             if not all(Path(path).exists() for path in listed):
                 raise LakeChanged from error
             raise StoreUnavailable(f"The lake can't be read at the moment: {type(error).__name__}.") from error

@@ -23,6 +23,7 @@ from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
 from jobs.limits_cli import limit_key, limit_project
 from jobs.meshhook_cli import connect_meshhook, disconnect_meshhook
+from jobs.rollup_cli import rollup
 from jobs.trust_cli import distrust_key, trust_key
 from jobs.users_cli import users
 
@@ -34,6 +35,7 @@ app.add_typer(users, name="users")
 app.add_typer(projects, name="projects")
 app.command("connect-meshhook")(connect_meshhook)
 app.command("disconnect-meshhook")(disconnect_meshhook)
+app.command()(rollup)
 app.command()(demo)
 keys.command("limit")(limit_key)
 keys.command("trust")(trust_key)
@@ -143,6 +145,10 @@ def verify(
         f"{'Equal' if report.is_equal else 'Different'}: {report.ranges} ranges, {report.rows_compared} rows compared, "
         f"{report.rows_only_in_lake} only in the lake (older than Postgres keeps), {report.waiting} not due yet."
     )
+    if report.without_rollups:
+        typer.echo(
+            f"{report.without_rollups} files have no rollups and are read whole: `meshhook-errors rollup` tells."
+        )
     raise typer.Exit(0 if report.is_equal else 1)
 
 

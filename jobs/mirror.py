@@ -17,6 +17,7 @@ claim finds its workbench cleared by its successor, and can't make any name appe
 Between publishes it seals closed days: see `jobs.sealing`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -28,13 +29,14 @@ import structlog
 from analytics.lake import DATASETS, Dataset, Listing, Part, day_dir, list_parts
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
-from jobs.contents import footer_of
+from jobs.contents import footer_of, open_reader
 from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, PublishFailed
 from jobs.mending import Mended, Mender
 from jobs.publishing import Opener, Step, no_step, open_new, publish, remove_leftovers
 from jobs.ranges import RangeTooLarge, read_range
+from jobs.rollup import Rebuilt, rebuild, write_beside
 from jobs.sealer import Sealer
-from jobs.sealing import Sealed
+from jobs.sealing import Sealed, spill_dir
 from jobs.workbench import Workbench
 
 _SQL = load_statements(__file__)
@@ -138,6 +140,12 @@ class Mirror:
         bench = self._bench = self._bench or Workbench(self._lake_dir, self._still_leads, self._told)
         mender = Mender(self._connection, self._lake_dir, self._identifier, bench, self._still_leads)
         return mender.mend(claimed, postgres_days)
+
+    def rebuild_rollups(self, tell: Callable[[str], None] = lambda _: None) -> Rebuilt:
+        """Make missing and wrong rollups again, and tell of each file. Raises what `seal` raises."""
+        bench = self._workbench()
+        with open_reader(spill_dir(bench)) as reader:
+            return rebuild(bench, self._lake_dir, reader, tell)
 
     def stop(self) -> None:
         """End a tick after the range that it is at, and a sealing at once; from any thread."""
@@ -243,4 +251,7 @@ class Mirror:
             rows.write_parquet(file, compression="zstd", compression_level=3, metadata=footer)
 
         path = day_dir(self._lake_dir, dataset, day) / name
+        if not path.exists():
+            write_beside(bench, self._lake_dir, dataset, day, name, rows)
+            self._told("rollups published")
         publish(path, bench.file(name), write, self._opener, self._told)

@@ -36,6 +36,7 @@ from ingest.statements import filled, load_statements
 from jobs.contents import Contents, Damaged, MergedPart, footer_of, parts_of, read_contents
 from jobs.exceptions import JobError, LeadershipLost, PublishFailed, SealRefused
 from jobs.publishing import Step, exchange, flush_directory, no_step
+from jobs.rollup import build_rollups, discard_rollups, place_rollups, remove_rollups
 from jobs.workbench import SPILL, Workbench
 
 LATE_PARTS = 64  # beside a sealed file: reading them costs more than sealing the day again
@@ -72,6 +73,8 @@ class Built:
     directory: Path
     replaces: frozenset[Path]
     sealed: Sealed
+    rollups: tuple[tuple[Path, Path], ...] = ()
+    """Those of the merged file: where each lies on the workbench, and where it belongs."""
 
 
 def due_days(listing: Listing, now: datetime, after: timedelta) -> list[date]:
@@ -147,6 +150,8 @@ def merge(
         _check_same(read_contents(reader, dataset, [path]), before, path)
         _flush(path, like=day_dir(lake_dir, dataset, day))
         step("seal flushed")
+        rollups = build_rollups(bench, lake_dir, dataset, day, path, reader=reader)
+        step("rollups built")
     except BaseException as error:
         shutil.rmtree(directory, ignore_errors=True)
         if isinstance(error, OSError | duckdb.Error | Damaged) and not bench.path.exists():
@@ -158,7 +163,8 @@ def merge(
                 f"Can't seal {dataset} of {day}: {_reason(error)}. Check space and permissions."
             ) from error
         raise
-    return Built(directory, frozenset(paths), Sealed(dataset, day, end, before.rows, len(paths)))
+    sealed = Sealed(dataset, day, end, before.rows, len(paths))
+    return Built(directory, frozenset(paths), sealed, tuple(rollups))
 
 
 def _refused(dataset: Dataset, day: date, error: Damaged) -> SealRefused:
@@ -240,9 +246,12 @@ def finish(
         if not still_leads():
             raise LeadershipLost("Another session is the mirror.")
         step("lock checked")
+        place_rollups(bench, built.rollups)  # before the file is there to be found
+        step("rollups placed")
         exchange(built.directory, day)
     except (OSError, JobError) as error:
         shutil.rmtree(built.directory, ignore_errors=True)
+        discard_rollups(built.rollups)
         if isinstance(error, FileNotFoundError) and not bench.path.exists():
             raise LeadershipLost(f"Another mirror has taken over. {day} wasn't sealed.") from error
         raise
@@ -252,6 +261,8 @@ def finish(
     step("exchange flushed")
     bench.put_aside(built.directory)
     step("old put aside")
+    remove_rollups(lake_dir, sealed.dataset, sealed.day, {path.name for path in built.replaces})
+    step("old rollups removed")
     log.info("sealed", dataset=sealed.dataset, day=str(sealed.day), rows=sealed.rows, merged=sealed.merged)
     return sealed
 

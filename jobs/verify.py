@@ -2,7 +2,8 @@
 
 Every file is read and held against its name and its footer: rows, what they stand for, a hash of the ids that no order
 changes, day and transactions. Every range is accounted for, part by part, whether a part stands alone or was merged
-into a sealed file. And every range that Postgres still has is compared row by row, value by value.
+into a sealed file. Every rollup is held against its file. And every range that Postgres still has is compared row by
+row, value by value.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from jobs.contents import open_reader
 from jobs.exceptions import ClusterChanged, LakeMismatch
 from jobs.housekeeping import partition_days
 from jobs.ranges import ID_COLUMN, read_range
+from jobs.rollup import missing_rollups, rollup_problems
 
 _SQL = load_statements(__file__)
 _MOST_TRIES = 10
@@ -49,6 +51,7 @@ class Report:
     rows_compared: int = 0
     rows_only_in_lake: int = 0  # of days that Postgres no longer holds
     waiting: int = 0  # committed, and not due in the lake yet
+    without_rollups: int = 0  # files that are read whole where a rollup would do
     days: list[DayAccount] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -58,6 +61,7 @@ class Report:
         self.rows_compared += other.rows_compared
         self.rows_only_in_lake += other.rows_only_in_lake
         self.waiting += other.waiting
+        self.without_rollups += other.without_rollups
         self.days += other.days
         self.problems += other.problems
 
@@ -91,6 +95,8 @@ def _verify_dataset(
         report.problems += _foreign_files(lake_dir, dataset, listing)
         report.problems += _claim_problems(connection, lake_dir, dataset, listing)
         report.problems += _book_problems(dataset, accounts, 0 if claimed is None else claimed[0])
+        report.problems += rollup_problems(reader, lake_dir, dataset, accounts.contents)
+        report.without_rollups += missing_rollups(lake_dir, dataset, listing)
         oldest = _oldest_kept(connection, dataset)
         for span, parts in sorted(accounts.ranges.items()):
             report.ranges += 1

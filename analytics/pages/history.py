@@ -16,7 +16,8 @@ from analytics.pages.chrome import mode, store, zone
 from analytics.pages.event_view import event_view
 from analytics.pages.filter_bar import filter_bar
 from analytics.pages.tables import group_link
-from analytics.queries import error_series, latest_errors, top_groups, whole_buckets
+from analytics.queries import error_series, latest_errors, read_series, top_groups, whole_buckets
+from analytics.reading import Reading
 from ingest.exceptions import StoreUnavailable
 
 _DEFAULT_LENGTH = timedelta(days=1)
@@ -116,7 +117,8 @@ def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
     by_severity = error_series(store(), start, end, interval, filters, "severity")
     chart = severity_chart(by_severity, start, end, interval, zone=zone(), mode=mode(), height=260, brush=True)
     picked: Any = st.altair_chart(chart, width="stretch", key="history_chart", on_select="rerun", theme=None)
-    series = error_series(store(), start, end, interval, filters)
+    answer = read_series(store(), start, end, interval, filters)
+    series = answer.frame
     if series["finished"].sum() > 0:
         st.altair_chart(rate_chart(series, start, end, zone=zone(), mode=mode()), width="stretch", theme=None)
     narrowed = _brushed(picked, start, end)
@@ -124,7 +126,7 @@ def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
     local = [moment.astimezone(ZoneInfo(zone())) for moment in (first, last)]
     hint = "" if narrowed else " · drag across the chart to narrow it down"
     span = " to ".join(f"{moment:%Y-%m-%d %H:%M:%S}" for moment in local)
-    st.caption(f"{span}, one bar for each {interval_name(interval)}{hint}")
+    st.caption(f"{span}, one bar for each {interval_name(interval)}{hint}  \n{_read(answer.reading)}")
     with st.container(key="lists"):
         groups, events = st.columns([1, 1.25], gap="large")
     with groups:
@@ -136,6 +138,12 @@ def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
     if event is not None:
         with st.container(border=True):
             event_view(event)
+
+
+def _read(reading: Reading) -> str:
+    """What the chart was drawn from."""
+    complete = reading.complete_to.astimezone(ZoneInfo(zone()))
+    return f"From {' and '.join(reading.sources) or 'Postgres alone'}, complete to {complete:%Y-%m-%d %H:%M:%S}"
 
 
 def _brushed(picked: Any, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:

@@ -1,0 +1,69 @@
+"""What a plan names, as one relation: the rows of files and the buckets of rollups look alike there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import structlog
+
+from analytics.evolution import parts_in_sql
+from analytics.lake import Dataset, Listing
+from analytics.reading import Kind, Source, plan
+from analytics.rollups import NO_ROLLUPS
+from analytics.store import Store
+from ingest.exceptions import StoreUnavailable
+from ingest.statements import filled, load_statements
+
+_SQL = load_statements(__file__)
+
+log = structlog.get_logger("lake")
+
+
+def sources_in_sql(dataset: Dataset, sources: Sequence[Source]) -> tuple[str, dict[str, Any]]:
+    """A relation for a `from` clause, and its parameters: `moment` (microseconds since 1970: of the row, or the start
+    of its bucket), the dimensions and the measures."""
+    selects: list[str] = []
+    values: dict[str, Any] = {}
+    for index, source in enumerate(sources):
+        read: dict[str, list[str]]
+        if source.kind == "rows":
+            parts, read = parts_in_sql(dataset, list(source.paths))
+        else:
+            parts, read = filled(_SQL["rollups"], paths="$rolled").decode(), {"rolled": list(source.paths)}
+        for name, paths in read.items():
+            parts = parts.replace(f"${name}", f"${name}_{index}")
+            values[f"{name}_{index}"] = paths
+        statement = _SQL[f"{dataset}_{'rows' if source.kind == 'rows' else 'rollup'}"]
+        slots = {"parts": parts, "start": f"$start_{index}", "end": f"$end_{index}"}
+        selects.append(filled(statement, **slots).decode())
+        values |= {f"start_{index}": source.start, f"end_{index}": source.end}
+    return f"({' union all '.join(selects)})", values
+
+
+def read_sources(
+    store: Store,
+    dataset: Dataset,
+    listing: Listing,
+    sources: Sequence[Source],
+    statement: bytes,
+    values: dict[str, Any],
+) -> tuple[pl.DataFrame, frozenset[Kind]]:
+    """The answer to a statement with a slot `{sources}`, and the kinds that were read. Where a rollup can't be read,
+    the files are. Raises what `Store.read_lake` raises."""
+    try:
+        return _read(store, dataset, sources, statement, values), frozenset(source.kind for source in sources)
+    except StoreUnavailable:
+        if all(source.kind == "rows" for source in sources):
+            raise
+    log.warning("a rollup can't be read, its file is: `verify` tells which", dataset=dataset)
+    plain = [part for source in sources for part in plan(listing, NO_ROLLUPS, source.start, source.end, 1)]
+    # Sources of one piece of time name its files together: each piece once.
+    plain = list(dict.fromkeys(plain))
+    return _read(store, dataset, plain, statement, values), frozenset(source.kind for source in plain)
+
+
+def _read(
+    store: Store, dataset: Dataset, sources: Sequence[Source], statement: bytes, values: dict[str, Any]
+) -> pl.DataFrame:
+    relation, read = sources_in_sql(dataset, sources)
+    return store.read_lake(filled(statement, sources=relation), values | read)

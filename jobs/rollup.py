@@ -1,0 +1,288 @@
+"""Rollups are written here: beside each part, for each sealed day, and again where one is missing.
+
+They are a cache: see `analytics.rollups`. A rollup appears before the file that it was made from, so that no reader
+finds the one without the other; should it fail, the file stands without, and costs its readers time. What the files
+say is never touched.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+import duckdb
+import polars as pl
+import structlog
+
+from analytics.evolution import parts_in_sql
+from analytics.lake import DATASETS, Dataset, Listing, Part, Seal, list_parts
+from analytics.rollups import (
+    GRAINS,
+    ROLLUP_COLUMNS,
+    Grain,
+    list_rollups,
+    made_from,
+    rollup_dir,
+    rollup_name,
+    rollups_in,
+)
+from ingest.statements import filled, load_statements
+from jobs.contents import Damaged, read_footer
+from jobs.exceptions import LeadershipLost, PublishFailed
+from jobs.publishing import flush_directory, make_directory, publish
+from jobs.workbench import Workbench
+
+_SQL = load_statements(__file__)
+_KEY = "meshhook_errors."
+_ORDER: dict[Dataset, str] = {
+    "errors": "epoch_us(bucket) // 3600000000, fingerprint, bucket",
+    "executions": "bucket, workflow_id",
+}
+
+log = structlog.get_logger("mirror")
+
+
+def roll_up(rows: pl.DataFrame, dataset: Dataset, grain: Grain) -> pl.DataFrame:
+    """What rows of the lake come to in buckets of `grain`."""
+    columns = ROLLUP_COLUMNS[dataset]
+    if dataset == "errors":
+        measures = [pl.col("stands_for").sum().alias("errors"), pl.col("timestamp").max().alias("last_seen")]
+    else:
+        measures = [pl.col("finished").sum(), pl.col("failed").sum()]
+    keys = [name for name in columns if name in rows.columns and name not in ("finished", "failed")]
+    bucket = pl.col("timestamp").dt.truncate(f"{GRAINS[grain]}s").alias("bucket")
+    return rows.group_by(bucket, *keys).agg(measures).select(list(columns)).sort("bucket", *keys)
+
+
+def write_beside(bench: Workbench, lake_dir: Path, dataset: Dataset, day: date, name: str, rows: pl.DataFrame) -> None:
+    """Make the rollups of a part that is about to appear as `name`. What stands under that name already is of a
+    publisher who died before the part appeared: nobody reads it. Raises LeadershipLost."""
+    try:
+        for grain in GRAINS:
+            directory = rollup_dir(lake_dir, grain, dataset, day)
+            _remove(path for path in rollups_in(directory) if made_from(path.name) == name)
+            frame = roll_up(rows, dataset, grain)
+            footer = _footer(name, rows.height)
+
+            def write(file: IO[bytes], frame: pl.DataFrame = frame, footer: dict[str, str] = footer) -> None:
+                frame.write_parquet(file, compression="zstd", compression_level=3, metadata=footer)
+
+            target = directory / rollup_name(name, secrets.token_hex(8))
+            publish(target, bench.file(target.name), write)
+    except (PublishFailed, OSError) as error:
+        log.warning("a part stands without its rollup", part=name, reason=str(error))
+
+
+def build_rollups(
+    bench: Workbench,
+    lake_dir: Path,
+    dataset: Dataset,
+    day: date,
+    path: Path,
+    *,
+    reader: duckdb.DuckDBPyConnection,
+    grains: tuple[Grain, ...] = tuple(GRAINS),
+) -> list[tuple[Path, Path]]:
+    """Make rollups of the file at `path` on the workbench: where each lies, and where it belongs. Memory is bounded by
+    what `reader` may take. Raises duckdb.Error, OSError."""
+    row = reader.execute(filled(_SQL["rows"], parts=_relation(dataset, path)).decode()).fetchone()
+    assert row is not None
+    footer = _in_sql(_footer(path.name, row[0]))
+    built: list[tuple[Path, Path]] = []
+    for grain in grains:
+        target = rollup_dir(lake_dir, grain, dataset, day) / rollup_name(path.name, secrets.token_hex(8))
+        lies = bench.file(target.name)
+        built.append((lies, target))
+        select, order = _select(dataset, grain, path), _ORDER[dataset]
+        statement = filled(_SQL["write"], select=select, order=order, path=_literal(str(lies)), footer=footer)
+        try:
+            reader.execute(statement.decode())
+            lies.chmod(0o640)
+            with lies.open("rb") as written:
+                os.fsync(written.fileno())
+        except BaseException:
+            discard_rollups(built)
+            raise
+    return built
+
+
+def place_rollups(bench: Workbench, built: Iterable[tuple[Path, Path]]) -> None:
+    """Let built rollups appear; those that can't, don't. Raises LeadershipLost."""
+    for lies, target in built:
+        try:
+            make_directory(target.parent)
+            target.hardlink_to(lies)
+            flush_directory(target.parent)
+            lies.unlink()
+        except OSError as error:
+            if not bench.path.exists():
+                raise LeadershipLost(f"Another mirror has taken over; {target.name} isn't placed.") from error
+            log.warning("a file stands without its rollup", rollup=str(target), reason=str(error))
+
+
+def discard_rollups(built: Iterable[tuple[Path, Path]]) -> None:
+    """Remove built rollups whose file won't appear, from workbench and lake."""
+    _remove(path for both in built for path in both)
+
+
+def remove_rollups(lake_dir: Path, dataset: Dataset, day: date, files: set[str]) -> None:
+    """Remove the rollups of files that no longer stand. A reader who listed both finds both gone and asks again."""
+    for grain in GRAINS:
+        _remove(path for path in rollups_in(rollup_dir(lake_dir, grain, dataset, day)) if made_from(path.name) in files)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+# Checking and making again ----------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """How many files had sound rollups, which rollups were made, and which removed."""
+
+    sound: int = 0
+    made: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
+    """Files that can't be read: `verify` tells more."""
+
+
+def rebuild(
+    bench: Workbench,
+    lake_dir: Path,
+    reader: duckdb.DuckDBPyConnection,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Rebuilt:
+    """Make every rollup that is missing or wrong, and remove those whose file is gone. Nothing may be published or
+    sealed meanwhile. Raises LeadershipLost, PublishFailed."""
+    done = Rebuilt()
+    for dataset in DATASETS:
+        listing = list_parts(lake_dir, dataset)
+        standing = {file.path.name for file in (*listing.files, *listing.unfinished)}
+        for grain, path in _all_rollups(lake_dir, dataset):
+            if made_from(path.name) not in standing:
+                _remove([path])
+                done.removed.append(f"{dataset}, {grain}: {path.name}")
+        for file in listing.files:
+            tell(file.path.name)
+            try:
+                _rebuild_file(bench, lake_dir, dataset, file, reader, done)
+            except duckdb.Error as error:
+                done.beyond.append(f"{file.path} can't be read ({type(error).__name__}).")
+    return done
+
+
+def _rebuild_file(
+    bench: Workbench,
+    lake_dir: Path,
+    dataset: Dataset,
+    file: Part | Seal,
+    reader: duckdb.DuckDBPyConnection,
+    done: Rebuilt,
+) -> None:
+    wanted: list[Grain] = []
+    for grain in GRAINS:
+        found = _of_file(lake_dir, grain, dataset, file)
+        wrong = [path for path in found if problem_of(reader, dataset, grain, path, file.path) is not None]
+        _remove(wrong)
+        if len(wrong) == len(found):
+            wanted.append(grain)
+    if not wanted:
+        done.sound += 1
+        return
+    grains = tuple(wanted)
+    place_rollups(bench, build_rollups(bench, lake_dir, dataset, file.day, file.path, reader=reader, grains=grains))
+    done.made += [f"{dataset}, {grain}: {file.path.name}" for grain in wanted]
+
+
+def rollup_problems(
+    reader: duckdb.DuckDBPyConnection, lake_dir: Path, dataset: Dataset, files: Iterable[Part | Seal]
+) -> Iterator[str]:
+    """Each rollup that a reader may take and that isn't what its file comes to. `files` are sound ones. A missing
+    rollup is no problem, nor is one of a file that was sealed into another meanwhile."""
+    for file in files:
+        for grain in GRAINS:
+            for path in _of_file(lake_dir, grain, dataset, file):
+                try:
+                    problem = problem_of(reader, dataset, grain, path, file.path)
+                except duckdb.Error:
+                    continue
+                if problem is not None:
+                    yield f"{path} {problem} Stop the jobs and run `meshhook-errors rollup --rebuild`."
+
+
+def missing_rollups(lake_dir: Path, dataset: Dataset, listing: Listing) -> int:
+    """How many files have no rollup of one grain or both."""
+    rollups = list_rollups(lake_dir, dataset, listing.days())
+    return sum(any(file.path.name not in rollups[grain] for grain in GRAINS) for file in listing.files)
+
+
+def problem_of(
+    reader: duckdb.DuckDBPyConnection, dataset: Dataset, grain: Grain, rollup: Path, file: Path
+) -> str | None:
+    """What is wrong with a rollup, as a sentence without its subject; None where it is what its file comes to, bucket
+    by bucket. Raises duckdb.Error where the file can't be read."""
+    try:
+        if read_footer(rollup).get("made_from") != file.name:
+            return "wasn't made from the file that it is named after."
+        columns = ", ".join(ROLLUP_COLUMNS[dataset])
+        statement = filled(_SQL["readable"], columns=columns, rollup=_literal(str(rollup)))
+        reader.execute(statement.decode())
+    except (Damaged, duckdb.Error):
+        return "can't be read." if rollup.exists() else None
+    right = _select(dataset, grain, file)
+    statement = filled(_SQL["differences"], right=right, columns=columns, rollup=_literal(str(rollup)))
+    try:
+        row = reader.execute(statement.decode()).fetchone()
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:
+        reader.execute(filled(_SQL["rows"], parts=_relation(dataset, file)).decode())  # so it isn't the file
+        return "can't be read." if rollup.exists() else None
+    return None if row == (0,) else f"differs from {file.name} in {row[0] if row else 0} rows."
+
+
+def _of_file(lake_dir: Path, grain: Grain, dataset: Dataset, file: Part | Seal) -> list[Path]:
+    directory = rollup_dir(lake_dir, grain, dataset, file.day)
+    return [path for path in rollups_in(directory) if made_from(path.name) == file.path.name]
+
+
+def _all_rollups(lake_dir: Path, dataset: Dataset) -> list[tuple[Grain, Path]]:
+    return [
+        (grain, path) for grain in GRAINS for path in (lake_dir / "rollups" / grain / dataset).glob("day=*/*.parquet")
+    ]
+
+
+# Texts ------------------------------------------------------------------------------------------
+
+
+def _footer(name: str, rows: int) -> dict[str, str]:
+    return {_KEY + "made_from": name, _KEY + "rows": str(rows)}
+
+
+def _select(dataset: Dataset, grain: Grain, path: Path) -> str:
+    return filled(_SQL[dataset], parts=_relation(dataset, path), size=str(GRAINS[grain] * 1_000_000)).decode()
+
+
+def _relation(dataset: Dataset, path: Path) -> str:
+    """One file as a relation, its name written out: a copy takes no parameters."""
+    relation, values = parts_in_sql(dataset, [str(path)])
+    for name, paths in values.items():
+        relation = relation.replace(f"${name}", "[" + ", ".join(map(_literal, paths)) + "]")
+    return relation
+
+
+def _in_sql(footer: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{_literal(name)}: {_literal(value)}" for name, value in footer.items()) + "}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

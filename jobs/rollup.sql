@@ -1,0 +1,31 @@
+-- errors: what the errors of a file come to per bucket and series
+select make_timestamptz(epoch_us("timestamp") // {size} * {size}) as bucket, source, error_type, severity,
+    workflow_id, project_id, fingerprint, sum(stands_for)::bigint as errors, max("timestamp") as last_seen
+from {parts}
+group by all;
+
+-- executions: what the trials of a file come to per bucket and series
+select make_timestamptz(epoch_us("timestamp") // {size} * {size}) as bucket, source, project_id, workflow_id,
+    sum(finished)::bigint as finished, sum(failed)::bigint as failed
+from {parts}
+group by all;
+
+-- rows: how many rows a file has
+select count(*) from {parts};
+
+-- write: a rollup as a file
+copy (select * from ({select}) order by {order}) to {path} (
+    format parquet, compression zstd, compression_level 3, kv_metadata {footer}
+);
+
+-- differences: how many rows of a rollup, or of what it should be, the other lacks
+with told as (
+    select {columns} from read_parquet({rollup}, hive_partitioning = false)
+), counted as (
+    select {columns} from ({right})
+)
+select (select count(*) from (from told except all from counted))
+    + (select count(*) from (from counted except all from told));
+
+-- readable: nothing, from a rollup that has the columns it should
+select {columns} from read_parquet({rollup}, hive_partitioning = false) limit 0;

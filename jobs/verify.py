@@ -95,13 +95,14 @@ def _verify_dataset(
         report.problems += _foreign_files(lake_dir, dataset, listing)
         report.problems += _claim_problems(connection, lake_dir, dataset, listing)
         report.problems += _book_problems(dataset, accounts, 0 if claimed is None else claimed[0])
-        report.problems += rollup_problems(reader, lake_dir, dataset, accounts.contents)
-        report.without_rollups += missing_rollups(lake_dir, dataset, listing)
         oldest = _oldest_kept(connection, dataset)
         for span, parts in sorted(accounts.ranges.items()):
             report.ranges += 1
             if parts.is_whole():
                 _compare(connection, dataset, span, parts, oldest, report)
+        if report.is_equal:  # what is wrong with files comes first: their rollups are made from them
+            report.problems += rollup_problems(reader, lake_dir, dataset, accounts.contents)
+        report.without_rollups += missing_rollups(lake_dir, dataset, listing)
         report.waiting += _count_from(connection, dataset, listing.watermark)
         if all(file.path.exists() for file in listing.files):
             break

@@ -34,6 +34,7 @@ PUBLISHING = (
     "bench taken over",
     "bench cleared",
     "range claimed",
+    "rollups published",
     "part opened",
     "part written",
     "part flushed",
@@ -45,11 +46,14 @@ SEALING = (
     "seal begun",
     "seal written",
     "seal flushed",
+    "rollups built",
     "late parts linked",
     "lock checked",
+    "rollups placed",
     "exchanged",
     "exchange flushed",
     "old put aside",
+    "old rollups removed",
     "old file removed",
 )
 STEPS = (*PUBLISHING, *SEALING)

@@ -25,7 +25,7 @@ from analytics.narrowing import (
     group_expression,
     postgres_clause,
 )
-from analytics.reading import Kind, Reading, plan
+from analytics.reading import Reading, Source, plan
 from analytics.sources import read_sources
 from analytics.store import Store, asked_again
 from ingest.models import SEVERITIES
@@ -107,7 +107,7 @@ def _series(
     measures = [pl.col(name).fill_null(0) for name in ("errors", "finished", "failed")]
     ordered = frame.columns[: 1 + (group_by is not None)]
     frame = frame.with_columns(measures).with_columns(_error_rate()).sort(ordered)
-    return frame, Reading.of(read | read_too, complete)
+    return frame, Reading.of([*read, *read_too], complete, is_live=_is_live(start, end))
 
 
 def _error_rate() -> pl.Expr:
@@ -162,7 +162,7 @@ def _counted(
     interval: int,
     filters: Filters,
     group_by: str | None,
-) -> tuple[pl.DataFrame, frozenset[Kind]]:
+) -> tuple[pl.DataFrame, Sequence[Source]]:
     """The same, and what was read."""
     clause, values = postgres_clause(filters, dataset)
     values |= {"start": start, "end": end, "interval": interval}
@@ -170,19 +170,20 @@ def _counted(
     measures = dict.fromkeys(_MEASURES[dataset], pl.Int64())
     schema = pl.Schema({"bucket": _UTC, "group": pl.String(), **measures})
     if _is_live(start, end):
-        return _postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), frozenset({"live"})
+        return _postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), ()
     listing = store.listing(dataset)  # before Postgres is asked: see the invariants of the lake
-    sources = plan(listing, store.rollups(dataset, listing, start, end), start, end, interval)
+    rollups = store.rollups(dataset, listing, start, end)
+    sources = plan(listing, rollups, start, end, interval)
     values["watermark"] = listing.watermark
     tail = _postgres(store, filled(_SQL[f"tail_{dataset}"], **slots), values, schema)
     if not sources:
-        return tail, frozenset()
+        return tail, ()
     clause, values = duckdb_clause(filters, dataset)
     values |= {"interval_us": interval * 1_000_000}
     statement = filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"])
-    history, kinds = read_sources(store, dataset, listing, sources, statement, values)
+    history, read = read_sources(store, dataset, listing, rollups, sources, statement, values)
     both = pl.concat([history.cast(schema), tail])
-    return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum()), kinds
+    return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum()), read
 
 
 def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
@@ -234,13 +235,14 @@ def _history_groups(
     store: Store, start: datetime, end: datetime, filters: Filters, clause: str, values: dict[str, Any]
 ) -> pl.DataFrame:
     listing = store.listing("errors")
-    sources = plan(listing, store.rollups("errors", listing, start, end), start, end, None)
+    rollups = store.rollups("errors", listing, start, end)
+    sources = plan(listing, rollups, start, end, None)
     values = values | {"watermark": listing.watermark}
     frames = [_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]
     if sources:
         lake_clause, lake_values = duckdb_clause(filters)
         statement = filled(_LAKE_SQL["groups"], filters=lake_clause)
-        history, _ = read_sources(store, "errors", listing, sources, statement, lake_values)
+        history, _ = read_sources(store, "errors", listing, rollups, sources, statement, lake_values)
         severity = pl.col("rank").replace_strict({1: "low", 2: "medium", 3: "high"}, return_dtype=pl.String)
         frames.append(history.with_columns(severity.alias("severity")).select(list(_GROUP_SCHEMA)).cast(_GROUP_SCHEMA))
     rank = pl.col("severity").replace_strict(dict(zip(SEVERITIES, range(3), strict=True)), return_dtype=pl.Int8)

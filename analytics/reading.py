@@ -3,11 +3,13 @@
 Pure: names and times in, a plan out. A range is cut where it leaves whole hours and whole minutes; each piece is read
 from the coarsest rollup whose buckets fit both the piece and the interval that was asked for, file by file: a file
 without its rollup is read itself. So a plan reads each row once, whatever rollups there are.
+
+What was retired stands in rollups alone. A piece that doesn't fit them takes the buckets that start in it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from analytics.lake import Listing
@@ -32,6 +34,9 @@ class Source:
     paths: tuple[str, ...]
     start: datetime
     end: datetime
+    detail_from: date | None = None
+    """The day from which single rows are kept, where the piece has earlier ones. Those are told by buckets that may be
+    longer than what was asked for: a bucket counts where it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,18 @@ class Reading:
 
     sources: tuple[str, ...]
     complete_to: datetime
+    detail_from: date | None = None
+    """The day from which single rows are kept, where earlier ones were asked for, too."""
 
     @staticmethod
-    def of(kinds: Collection[Kind], complete_to: datetime) -> "Reading":
-        """The reading of an answer from these kinds of files."""
-        return Reading(tuple(name for kind, name in _NAMES.items() if kind in kinds), complete_to)
+    def of(read: Iterable[Source], complete_to: datetime, *, is_live: bool = False) -> "Reading":
+        """The reading of an answer from these sources, or from Postgres' own counts."""
+        sources = list(read)
+        kinds: set[Kind] = {"live"} if is_live else {source.kind for source in sources}
+        days = [source.detail_from for source in sources if source.detail_from is not None]
+        return Reading(
+            tuple(name for kind, name in _NAMES.items() if kind in kinds), complete_to, max(days, default=None)
+        )
 
 
 def plan(
@@ -78,14 +90,22 @@ def _sources(
 def _files(
     listing: Listing, rollups: Rollups, start: datetime, end: datetime, kinds: tuple[Grain, ...]
 ) -> Iterator[Source]:
-    """Each file of the piece once: as the coarsest rollup that it has, else itself."""
+    """Each file of the piece once: as the coarsest rollup that it has, else itself. A file of which a rollup holds more
+    than it does is never read itself: rather its finest rollup, where none fits."""
     paths: dict[Kind, list[str]] = {kind: [] for kind in _COARSENESS}
     last = (end - timedelta(microseconds=1)).date()
+    detail_from: date | None = None
     for file in listing.files:
-        if start.date() <= file.day <= last:
-            grain = next((grain for grain in kinds if file.path.name in rollups[grain]), None)
-            path = file.path if grain is None else rollups[grain][file.path.name]
-            paths[grain or "rows"].append(str(path))
+        if not start.date() <= file.day <= last:
+            continue
+        name = file.path.name
+        choices = kinds
+        if name in rollups.kept:
+            choices = (*kinds, *reversed(GRAINS))
+            detail_from = max(detail_from or date.min, file.day + timedelta(days=1))
+        grain = next((grain for grain in choices if name in rollups.paths[grain]), None)
+        path = file.path if grain is None else rollups.paths[grain][name]
+        paths[grain or "rows"].append(str(path))
     for kind, chosen in paths.items():
         if chosen:
-            yield Source(kind, tuple(chosen), start, end)
+            yield Source(kind, tuple(chosen), start, end, detail_from)

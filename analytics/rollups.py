@@ -9,10 +9,16 @@ of the files alone. A reader takes rollups in place of files, one for one, and t
 missing.
 
 The token makes a name that never was: a rollup that is made again doesn't take an old one's name under a reader's eyes.
+
+A day whose rows were retired for their age leaves a sealed file without them. Its rollups, `…-<token>-kept.parquet`,
+tell of the rows that were retired and of those that came later: they hold what no file does any more, and count instead
+of the file.
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -24,7 +30,7 @@ from analytics.lake import Dataset
 Grain = Literal["minute", "hour"]
 GRAINS: dict[Grain, int] = {"hour": 3600, "minute": 60}
 """How many seconds a bucket of each has, the coarsest first."""
-_TOKEN_LENGTH = 16
+_NAME = re.compile(r"^(?P<file>(?:part|sealed)-[0-9a-f-]+(?:of\d+)?[0-9a-f-]*)-[0-9a-f]{16}(?P<kept>-kept)?\.parquet$")
 _ENDING = ".parquet"
 
 _UTC_MICROSECONDS = pl.Datetime("us", "UTC")
@@ -55,9 +61,26 @@ ROLLUP_COLUMNS: dict[Dataset, pl.Schema] = {
     ),
 }
 
-Rollups = Mapping[Grain, Mapping[str, Path]]
-"""By grain and the name of the file that each was made from."""
-NO_ROLLUPS: Rollups = {grain: {} for grain in GRAINS}
+
+@dataclass(frozen=True, slots=True)
+class Rollups:
+    """The rollups that a reader may take."""
+
+    paths: Mapping[Grain, Mapping[str, Path]]
+    """By grain and the name of the file that each was made from."""
+    kept: frozenset[str] = frozenset()
+    """The files of which rollups hold more than they do."""
+
+    def only_kept(self) -> "Rollups":
+        """Those that nothing can be read instead of."""
+        paths = {
+            grain: {name: path for name, path in made.items() if name in self.kept}
+            for grain, made in self.paths.items()
+        }
+        return Rollups(paths, self.kept)
+
+
+NO_ROLLUPS = Rollups({grain: {} for grain in GRAINS})
 
 
 def rollup_dir(lake_dir: Path, grain: Grain, dataset: Dataset, day: date) -> Path:
@@ -65,29 +88,40 @@ def rollup_dir(lake_dir: Path, grain: Grain, dataset: Dataset, day: date) -> Pat
     return lake_dir / "rollups" / grain / dataset / f"day={day.isoformat()}"
 
 
-def rollup_name(file: str, token: str) -> str:
+def rollup_name(file: str, token: str, *, is_kept: bool = False) -> str:
     """What a rollup of the file called `file` is called; `token` has 16 hexadecimal digits."""
-    return f"{file.removesuffix(_ENDING)}-{token}{_ENDING}"
+    return f"{file.removesuffix(_ENDING)}-{token}{'-kept' if is_kept else ''}{_ENDING}"
 
 
 def made_from(name: str) -> str | None:
     """The name of the file that a rollup was made from; None for what is no rollup's name."""
-    stem, dash, token = name.removesuffix(_ENDING).rpartition("-")
-    if not dash or not name.endswith(_ENDING) or len(token) != _TOKEN_LENGTH or not stem.startswith(("part-", "seal")):
-        return None
-    return stem + _ENDING
+    match = _NAME.match(name)
+    return None if match is None else match["file"] + _ENDING
+
+
+def is_kept(name: str) -> bool:
+    """Whether a rollup holds what its file doesn't any more."""
+    match = _NAME.match(name)
+    return match is not None and match["kept"] is not None
 
 
 def list_rollups(lake_dir: Path, dataset: Dataset, days: Iterable[date]) -> Rollups:
     """The rollups of these days. Those of a file are alike: where there are two, one of them."""
     chosen = list(days)
     found: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
+    kept: set[str] = set()
     for grain in GRAINS:
         for day in chosen:
             for path in rollups_in(rollup_dir(lake_dir, grain, dataset, day)):
-                if (file := made_from(path.name)) is not None:
-                    found[grain][file] = path
-    return found
+                file = made_from(path.name)
+                if file is None:
+                    continue
+                if is_kept(path.name):
+                    kept.add(file)
+                elif file in kept:
+                    continue
+                found[grain][file] = path
+    return Rollups(found, frozenset(kept))
 
 
 def rollups_in(directory: Path) -> list[Path]:

@@ -8,8 +8,8 @@ import structlog
 
 from analytics.evolution import parts_in_sql
 from analytics.lake import Dataset, Listing
-from analytics.reading import Kind, Source, plan
-from analytics.rollups import NO_ROLLUPS
+from analytics.reading import Source, plan
+from analytics.rollups import Rollups
 from analytics.store import Store
 from ingest.exceptions import StoreUnavailable
 from ingest.statements import filled, load_statements
@@ -44,22 +44,22 @@ def read_sources(
     store: Store,
     dataset: Dataset,
     listing: Listing,
+    rollups: Rollups,
     sources: Sequence[Source],
     statement: bytes,
     values: dict[str, Any],
-) -> tuple[pl.DataFrame, frozenset[Kind]]:
-    """The answer to a statement with a slot `{sources}`, and the kinds that were read. Where a rollup can't be read,
-    the files are. Raises what `Store.read_lake` raises."""
+) -> tuple[pl.DataFrame, Sequence[Source]]:
+    """The answer to a statement with a slot `{sources}`, and what was read for it. Where a rollup can't be read, the
+    files are. Raises what `Store.read_lake` raises."""
     try:
-        return _read(store, dataset, sources, statement, values), frozenset(source.kind for source in sources)
+        return _read(store, dataset, sources, statement, values), sources
     except StoreUnavailable:
         if all(source.kind == "rows" for source in sources):
             raise
     log.warning("a rollup can't be read, its file is: `verify` tells which", dataset=dataset)
-    plain = [part for source in sources for part in plan(listing, NO_ROLLUPS, source.start, source.end, 1)]
-    # Sources of one piece of time name its files together: each piece once.
-    plain = list(dict.fromkeys(plain))
-    return _read(store, dataset, plain, statement, values), frozenset(source.kind for source in plain)
+    pieces = dict.fromkeys((source.start, source.end) for source in sources)
+    plain = [part for start, end in pieces for part in plan(listing, rollups.only_kept(), start, end, 1)]
+    return _read(store, dataset, plain, statement, values), plain
 
 
 def _read(

@@ -1,14 +1,14 @@
 """Rollups are written here: beside each part, for each sealed day, and again where one is missing.
 
-They are a cache: see `analytics.rollups`. A rollup appears before the file that it was made from, so that no reader
-finds the one without the other; should it fail, the file stands without, and costs its readers time. What the files
-say is never touched.
+They are a cache, but for the kept ones: see `analytics.rollups`. A rollup appears before the file that it was made from,
+so that no reader finds the one without the other; should it fail, the file stands without, and costs its readers time.
+What the files say is never touched.
 """
 
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,7 @@ from analytics.rollups import (
     GRAINS,
     ROLLUP_COLUMNS,
     Grain,
+    is_kept,
     list_rollups,
     made_from,
     rollup_dir,
@@ -46,6 +47,17 @@ _ORDER: dict[Dataset, str] = {
 log = structlog.get_logger("mirror")
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What the rollups of a file without its former rows tell of: of the files whose place it takes, each by its kept
+    rollup or else by its rows. `without` is a condition on the columns of rollups, never null: what is erased there,
+    too, with its parameters."""
+
+    files: tuple[Path, ...]
+    without: str = "false"
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
 def roll_up(rows: pl.DataFrame, dataset: Dataset, grain: Grain) -> pl.DataFrame:
     """What rows of the lake come to in buckets of `grain`."""
     columns = ROLLUP_COLUMNS[dataset]
@@ -66,7 +78,7 @@ def write_beside(bench: Workbench, lake_dir: Path, dataset: Dataset, day: date, 
             directory = rollup_dir(lake_dir, grain, dataset, day)
             _remove(path for path in rollups_in(directory) if made_from(path.name) == name)
             frame = roll_up(rows, dataset, grain)
-            footer = _footer(name, rows.height)
+            footer = _footer(name)
 
             def write(file: IO[bytes], frame: pl.DataFrame = frame, footer: dict[str, str] = footer) -> None:
                 frame.write_parquet(file, compression="zstd", compression_level=3, metadata=footer)
@@ -86,21 +98,29 @@ def build_rollups(
     *,
     reader: duckdb.DuckDBPyConnection,
     grains: tuple[Grain, ...] = tuple(GRAINS),
+    telling: Telling | None = None,
 ) -> list[tuple[Path, Path]]:
     """Make rollups of the file at `path` on the workbench: where each lies, and where it belongs. Memory is bounded by
-    what `reader` may take. Raises duckdb.Error, OSError."""
-    row = reader.execute(filled(_SQL["rows"], parts=_relation(dataset, path)).decode()).fetchone()
-    assert row is not None
-    footer = _in_sql(_footer(path.name, row[0]))
+    what `reader` may take. Raises duckdb.Error, OSError.
+
+    `telling` is given for a day of which rows were retired, or are just now.
+    """
     built: list[tuple[Path, Path]] = []
     for grain in grains:
-        target = rollup_dir(lake_dir, grain, dataset, day) / rollup_name(path.name, secrets.token_hex(8))
-        lies = bench.file(target.name)
+        if telling is None:
+            select: str | None = _select(dataset, grain, path)
+        else:
+            select = _kept_select(lake_dir, dataset, grain, day, telling)
+        if select is None:
+            continue
+        name = rollup_name(path.name, secrets.token_hex(8), is_kept=telling is not None)
+        target = rollup_dir(lake_dir, grain, dataset, day) / name
+        lies = bench.file(name)
         built.append((lies, target))
-        select, order = _select(dataset, grain, path), _ORDER[dataset]
-        statement = filled(_SQL["write"], select=select, order=order, path=_literal(str(lies)), footer=footer)
+        slots = {"select": select, "order": _ORDER[dataset], "footer": _in_sql(_footer(path.name))}
+        statement = filled(_SQL["write"], path=_literal(str(lies)), **slots)
         try:
-            reader.execute(statement.decode())
+            reader.execute(statement.decode(), dict(telling.values) if telling else {})
             lies.chmod(0o640)
             with lies.open("rb") as written:
                 os.fsync(written.fileno())
@@ -108,6 +128,24 @@ def build_rollups(
             discard_rollups(built)
             raise
     return built
+
+
+def _kept_select(lake_dir: Path, dataset: Dataset, grain: Grain, day: date, telling: Telling) -> str | None:
+    """What files came to with all that was retired from them; None where no rollup of that grain tells."""
+    rollups = list_rollups(lake_dir, dataset, [day])
+    selects = []
+    for file in telling.files:
+        kept = rollups.paths[grain].get(file.name) if file.name in rollups.kept else None
+        if kept is None and file.name in rollups.kept:
+            return None
+        selects.append(_select(dataset, grain, file) if kept is None else _as_it_is(dataset, kept))
+    together = " union all ".join(f"({select})" for select in selects)
+    return filled(_SQL[f"together_{dataset}"], selects=together, without=telling.without).decode()
+
+
+def kept_names(lake_dir: Path, dataset: Dataset, day: date) -> frozenset[str]:
+    """The files of a day that are told by kept rollups."""
+    return list_rollups(lake_dir, dataset, [day]).kept
 
 
 def place_rollups(bench: Workbench, built: Iterable[tuple[Path, Path]]) -> None:
@@ -191,7 +229,8 @@ def _rebuild_file(
     wanted: list[Grain] = []
     for grain in GRAINS:
         found = _of_file(lake_dir, grain, dataset, file)
-        wrong = [path for path in found if problem_of(reader, dataset, grain, path, file.path) is not None]
+        replaceable = [path for path in found if not is_kept(path.name)]
+        wrong = [path for path in replaceable if problem_of(reader, dataset, grain, path, file.path) is not None]
         _remove(wrong)
         if len(wrong) == len(found):
             wanted.append(grain)
@@ -221,8 +260,8 @@ def rollup_problems(
 
 def missing_rollups(lake_dir: Path, dataset: Dataset, listing: Listing) -> int:
     """How many files have no rollup of one grain or both."""
-    rollups = list_rollups(lake_dir, dataset, listing.days())
-    return sum(any(file.path.name not in rollups[grain] for grain in GRAINS) for file in listing.files)
+    made = list_rollups(lake_dir, dataset, listing.days()).paths
+    return sum(any(file.path.name not in made[grain] for grain in GRAINS) for file in listing.files)
 
 
 def problem_of(
@@ -234,11 +273,12 @@ def problem_of(
         if read_footer(rollup).get("made_from") != file.name:
             return "wasn't made from the file that it is named after."
         columns = ", ".join(ROLLUP_COLUMNS[dataset])
-        statement = filled(_SQL["readable"], columns=columns, rollup=_literal(str(rollup)))
-        reader.execute(statement.decode())
+        reader.execute(_as_it_is(dataset, rollup) + " limit 0")
     except (Damaged, duckdb.Error):
         return "can't be read." if rollup.exists() else None
     right = _select(dataset, grain, file)
+    if is_kept(rollup.name):
+        return None  # nothing else tells what it should hold
     statement = filled(_SQL["differences"], right=right, columns=columns, rollup=_literal(str(rollup)))
     try:
         row = reader.execute(statement.decode()).fetchone()
@@ -264,12 +304,17 @@ def _all_rollups(lake_dir: Path, dataset: Dataset) -> list[tuple[Grain, Path]]:
 # Texts ------------------------------------------------------------------------------------------
 
 
-def _footer(name: str, rows: int) -> dict[str, str]:
-    return {_KEY + "made_from": name, _KEY + "rows": str(rows)}
+def _footer(name: str) -> dict[str, str]:
+    return {_KEY + "made_from": name}
 
 
 def _select(dataset: Dataset, grain: Grain, path: Path) -> str:
     return filled(_SQL[dataset], parts=_relation(dataset, path), size=str(GRAINS[grain] * 1_000_000)).decode()
+
+
+def _as_it_is(dataset: Dataset, rollup: Path) -> str:
+    columns = ", ".join(ROLLUP_COLUMNS[dataset])
+    return filled(_SQL["readable"], columns=columns, rollup=_literal(str(rollup))).decode()
 
 
 def _relation(dataset: Dataset, path: Path) -> str:

@@ -10,6 +10,19 @@ select make_timestamptz(epoch_us("timestamp") // {size} * {size}) as bucket, sou
 from {parts}
 group by all;
 
+-- together_errors: rollups of several files as one
+select bucket, source, error_type, severity, workflow_id, project_id, fingerprint, sum(errors)::bigint as errors,
+    max(last_seen) as last_seen
+from ({selects})
+where not ({without})
+group by all;
+
+-- together_executions: the same for trials
+select bucket, source, project_id, workflow_id, sum(finished)::bigint as finished, sum(failed)::bigint as failed
+from ({selects})
+where not ({without})
+group by all;
+
 -- rows: how many rows a file has
 select count(*) from {parts};
 
@@ -27,5 +40,5 @@ with told as (
 select (select count(*) from (from told except all from counted))
     + (select count(*) from (from counted except all from told));
 
--- readable: nothing, from a rollup that has the columns it should
-select {columns} from read_parquet({rollup}, hive_partitioning = false) limit 0;
+-- readable: a rollup as it is
+select {columns} from read_parquet({rollup}, hive_partitioning = false);

@@ -36,7 +36,7 @@ from ingest.statements import filled, load_statements
 from jobs.contents import Contents, Damaged, MergedPart, footer_of, parts_of, read_contents
 from jobs.exceptions import JobError, LeadershipLost, PublishFailed, SealRefused
 from jobs.publishing import Step, exchange, flush_directory, no_step
-from jobs.rollup import build_rollups, discard_rollups, place_rollups, remove_rollups
+from jobs.rollup import Telling, build_rollups, discard_rollups, kept_names, place_rollups, remove_rollups
 from jobs.workbench import SPILL, Workbench
 
 LATE_PARTS = 64  # beside a sealed file: reading them costs more than sealing the day again
@@ -118,7 +118,13 @@ def build(
         merged = [part for source in sources for part in parts_of(source)]
     except Damaged as error:
         raise _refused(dataset, day, error) from error
-    return merge(bench, lake_dir, dataset, day, listing.watermark, paths, merged, identifier, reader=reader, step=step)
+    # Where some of the day was retired, its rollups are all that is left to tell of it.
+    retired = kept_names(lake_dir, dataset, day) & {path.name for path in paths}
+    telling = Telling(tuple(paths)) if retired else None
+    end = listing.watermark
+    return merge(
+        bench, lake_dir, dataset, day, end, paths, merged, identifier, reader=reader, step=step, telling=telling
+    )
 
 
 def merge(
@@ -133,9 +139,10 @@ def merge(
     *,
     reader: duckdb.DuckDBPyConnection,
     step: Step = no_step,
+    telling: Telling | None = None,
 ) -> Built:
     """Make one file of those at `paths` (parts oldest first), which hold the parts `merged`: all of the day below
-    `end`. Raises what `build` raises."""
+    `end`. `telling` is what `build_rollups` takes. Raises what `build` raises."""
     directory = bench.directory(f"{dataset}-{day.isoformat()}")
     start = min(part[0] for part in merged)
     path = directory / Seal.name(start, end, secrets.token_hex(8))
@@ -150,7 +157,7 @@ def merge(
         _check_same(read_contents(reader, dataset, [path]), before, path)
         _flush(path, like=day_dir(lake_dir, dataset, day))
         step("seal flushed")
-        rollups = build_rollups(bench, lake_dir, dataset, day, path, reader=reader)
+        rollups = build_rollups(bench, lake_dir, dataset, day, path, reader=reader, telling=telling)
         step("rollups built")
     except BaseException as error:
         shutil.rmtree(directory, ignore_errors=True)

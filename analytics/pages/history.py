@@ -143,7 +143,8 @@ def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
 def _read(reading: Reading) -> str:
     """What the chart was drawn from."""
     complete = reading.complete_to.astimezone(ZoneInfo(zone()))
-    return f"From {' and '.join(reading.sources) or 'Postgres alone'}, complete to {complete:%Y-%m-%d %H:%M:%S}"
+    ends = f"; single errors are kept from {reading.detail_from} (UTC) on" if reading.detail_from else ""
+    return f"From {' and '.join(reading.sources) or 'Postgres alone'}, complete to {complete:%Y-%m-%d %H:%M:%S}{ends}"
 
 
 def _brushed(picked: Any, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:

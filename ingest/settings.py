@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     seal_after_hours: float = Field(
         2, ge=0, le=8_760, description="Hours after the end of a day (UTC) until its parts are merged into one file."
     )
+    minute_rollup_days: int = Field(
+        90, ge=1, description="Days of which the lake keeps rollups per minute; those per hour stay."
+    )
     postgres_days: int = Field(7, ge=1, description="Days of events that Postgres keeps beside the lake.")
     counts_days: int = Field(14, ge=1, description="Days of 10-second counts that Postgres keeps.")
     max_body_bytes: int = Field(20 * 1024 * 1024, ge=1024, description="Largest request body, after decompression.")

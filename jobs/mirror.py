@@ -34,7 +34,7 @@ from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, Publis
 from jobs.mending import Mended, Mender
 from jobs.publishing import Opener, Step, no_step, open_new, publish, remove_leftovers
 from jobs.ranges import RangeTooLarge, read_range
-from jobs.rollup import Rebuilt, rebuild, write_beside
+from jobs.rollup import Rebuilt, rebuild, remove_strays, write_beside
 from jobs.sealer import Sealer
 from jobs.sealing import Sealed, spill_dir
 from jobs.workbench import Workbench
@@ -70,6 +70,7 @@ class Mirror:
         max_rows: int,
         max_lag_seconds: float,
         seal_after: timedelta = timedelta(hours=2),
+        minute_days: int = 90,
         opener: Opener = open_new,
         step: Step = no_step,
     ) -> None:
@@ -86,7 +87,8 @@ class Mirror:
             raise LeadershipLost("Another session is the mirror.")
         self._identifier = system_identifier(connection)
         self._bench: Workbench | None = None
-        self._sealer = Sealer(lake_dir, seal_after, self._identifier, self._still_leads, step)
+        self._minute_days = minute_days
+        self._sealer = Sealer(lake_dir, seal_after, minute_days, self._identifier, self._still_leads, step)
         remove_leftovers(lake_dir)
 
     def tick(self, *, everything: bool = False) -> list[Published]:
@@ -145,7 +147,8 @@ class Mirror:
         """Make missing and wrong rollups again, and tell of each file. Raises what `seal` raises."""
         bench = self._workbench()
         with open_reader(spill_dir(bench)) as reader:
-            return rebuild(bench, self._lake_dir, reader, tell)
+            minutes_from = datetime.now(UTC).date() - timedelta(days=self._minute_days)
+            return rebuild(bench, self._lake_dir, reader, minutes_from, tell)
 
     def stop(self) -> None:
         """End a tick after the range that it is at, and a sealing at once; from any thread."""
@@ -158,6 +161,8 @@ class Mirror:
             for dataset in DATASETS:
                 self._unfinished_claim(dataset, list_parts(self._lake_dir, dataset))
             self._bench = Workbench(self._lake_dir, self._still_leads, self._told)
+            for dataset in DATASETS:
+                remove_strays(self._lake_dir, dataset)
         return self._bench
 
     def _still_leads(self) -> bool:

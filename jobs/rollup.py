@@ -1,8 +1,8 @@
 """Rollups are written here: beside each part, for each sealed day, and again where one is missing.
 
-They are a cache, but for the kept ones: see `analytics.rollups`. A rollup appears before the file that it was made from,
-so that no reader finds the one without the other; should it fail, the file stands without, and costs its readers time.
-What the files say is never touched.
+They are a cache, but for the kept ones: see `analytics.rollups`. A rollup appears before the file that it was made
+from, so that no reader finds a file without its own; should it fail, the file stands without, and costs its readers
+time. What the files say is never touched.
 """
 
 import contextlib
@@ -173,6 +173,32 @@ def remove_rollups(lake_dir: Path, dataset: Dataset, day: date, files: set[str])
         _remove(path for path in rollups_in(rollup_dir(lake_dir, grain, dataset, day)) if made_from(path.name) in files)
 
 
+def remove_strays(lake_dir: Path, dataset: Dataset) -> list[Path]:
+    """Remove the rollups whose file doesn't stand: what a mirror left that died. Answers which. For the mirror alone,
+    while it publishes nothing."""
+    listing = list_parts(lake_dir, dataset)
+    standing = {file.path.name for file in (*listing.files, *listing.unfinished)}
+    strays = [
+        path
+        for grain in GRAINS
+        for path in _all_rollups(lake_dir, grain, dataset)
+        if made_from(path.name) not in standing
+    ]
+    _remove(strays)
+    return strays
+
+
+def forget_rollups(lake_dir: Path, grain: Grain, dataset: Dataset, before: date) -> int:
+    """Remove the rollups of one grain of the days before a day; answers how many. Their files, or coarser rollups, tell
+    of those days from then on."""
+    old = [path for path in _all_rollups(lake_dir, grain, dataset) if path.parent.name < f"day={before.isoformat()}"]
+    _remove(old)
+    for directory in {path.parent for path in old}:
+        with contextlib.suppress(OSError):
+            directory.rmdir()
+    return len(old)
+
+
 def _remove(paths: Iterable[Path]) -> None:
     for path in list(paths):
         with contextlib.suppress(OSError):
@@ -197,22 +223,19 @@ def rebuild(
     bench: Workbench,
     lake_dir: Path,
     reader: duckdb.DuckDBPyConnection,
+    minutes_from: date,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Rebuilt:
-    """Make every rollup that is missing or wrong, and remove those whose file is gone. Nothing may be published or
-    sealed meanwhile. Raises LeadershipLost, PublishFailed."""
+    """Make every rollup that is missing or wrong, per minute from a day on, and remove those whose file is gone.
+    Nothing may be published or sealed meanwhile. Raises LeadershipLost, PublishFailed."""
     done = Rebuilt()
     for dataset in DATASETS:
-        listing = list_parts(lake_dir, dataset)
-        standing = {file.path.name for file in (*listing.files, *listing.unfinished)}
-        for grain, path in _all_rollups(lake_dir, dataset):
-            if made_from(path.name) not in standing:
-                _remove([path])
-                done.removed.append(f"{dataset}, {grain}: {path.name}")
-        for file in listing.files:
+        done.removed += [f"{dataset}: {path.name}" for path in remove_strays(lake_dir, dataset)]
+        for file in list_parts(lake_dir, dataset).files:
             tell(file.path.name)
+            grains: tuple[Grain, ...] = tuple(GRAINS) if file.day >= minutes_from else ("hour",)
             try:
-                _rebuild_file(bench, lake_dir, dataset, file, reader, done)
+                _rebuild_file(bench, lake_dir, dataset, file, reader, grains, done)
             except duckdb.Error as error:
                 done.beyond.append(f"{file.path} can't be read ({type(error).__name__}).")
     return done
@@ -224,21 +247,22 @@ def _rebuild_file(
     dataset: Dataset,
     file: Part | Seal,
     reader: duckdb.DuckDBPyConnection,
+    grains: tuple[Grain, ...],
     done: Rebuilt,
 ) -> None:
     wanted: list[Grain] = []
-    for grain in GRAINS:
+    for grain in grains:
         found = _of_file(lake_dir, grain, dataset, file)
         replaceable = [path for path in found if not is_kept(path.name)]
         wrong = [path for path in replaceable if problem_of(reader, dataset, grain, path, file.path) is not None]
         _remove(wrong)
-        if len(wrong) == len(found):
+        if len(wrong) == len(found):  # a kept one can't be made again
             wanted.append(grain)
     if not wanted:
         done.sound += 1
         return
-    grains = tuple(wanted)
-    place_rollups(bench, build_rollups(bench, lake_dir, dataset, file.day, file.path, reader=reader, grains=grains))
+    chosen = tuple(wanted)
+    place_rollups(bench, build_rollups(bench, lake_dir, dataset, file.day, file.path, reader=reader, grains=chosen))
     done.made += [f"{dataset}, {grain}: {file.path.name}" for grain in wanted]
 
 
@@ -259,9 +283,9 @@ def rollup_problems(
 
 
 def missing_rollups(lake_dir: Path, dataset: Dataset, listing: Listing) -> int:
-    """How many files have no rollup of one grain or both."""
+    """How many files have no rollup per hour; those per minute are forgotten in time."""
     made = list_rollups(lake_dir, dataset, listing.days()).paths
-    return sum(any(file.path.name not in made[grain] for grain in GRAINS) for file in listing.files)
+    return sum(file.path.name not in made["hour"] for file in listing.files)
 
 
 def problem_of(
@@ -295,10 +319,8 @@ def _of_file(lake_dir: Path, grain: Grain, dataset: Dataset, file: Part | Seal) 
     return [path for path in rollups_in(directory) if made_from(path.name) == file.path.name]
 
 
-def _all_rollups(lake_dir: Path, dataset: Dataset) -> list[tuple[Grain, Path]]:
-    return [
-        (grain, path) for grain in GRAINS for path in (lake_dir / "rollups" / grain / dataset).glob("day=*/*.parquet")
-    ]
+def _all_rollups(lake_dir: Path, grain: Grain, dataset: Dataset) -> list[Path]:
+    return sorted((lake_dir / "rollups" / grain / dataset).glob("day=*/*.parquet"))
 
 
 # Texts ------------------------------------------------------------------------------------------

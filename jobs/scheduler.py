@@ -100,6 +100,7 @@ class Leader:
                 max_rows=self._options.mirror_max_rows,
                 max_lag_seconds=self._options.mirror_max_lag,
                 seal_after=timedelta(hours=self._options.seal_after_hours),
+                minute_days=self._options.minute_rollup_days,
             )
             desk = stack.enter_context(DeliveryDesk(self._options))
             store = Store(url, self._options.lake_dir, application="alerting", max_connections=2)

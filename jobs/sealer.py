@@ -16,6 +16,7 @@ from analytics.lake import DATASETS, Dataset, list_parts
 from jobs.contents import open_reader
 from jobs.exceptions import ExchangeUnsupported, PublishFailed, SealRefused
 from jobs.publishing import Step
+from jobs.rollup import forget_rollups
 from jobs.sealing import Built, Sealed, build, due_days, finish, spill_dir
 from jobs.workbench import Workbench
 
@@ -30,10 +31,17 @@ class Sealer:
     """Belongs to one mirror. Everything but `stop` is called from the mirror's thread."""
 
     def __init__(
-        self, lake_dir: Path, after: timedelta, identifier: str, still_leads: Callable[[], bool], step: Step
+        self,
+        lake_dir: Path,
+        after: timedelta,
+        minute_days: int,
+        identifier: str,
+        still_leads: Callable[[], bool],
+        step: Step,
     ) -> None:
         self._lake_dir = lake_dir
         self._after = after
+        self._minute_days = minute_days
         self._identifier = identifier
         self._still_leads = still_leads
         self._told = step
@@ -60,6 +68,8 @@ class Sealer:
         if self._is_unsupported or (time.monotonic() < self._next_look and not is_news):
             return None
         bench.remove_old()
+        for dataset in DATASETS:
+            forget_rollups(self._lake_dir, "minute", dataset, now.date() - timedelta(days=self._minute_days))
         due = next(iter(self._due(now)), None)
         if due is None:
             self._next_look = time.monotonic() + _LOOK_SECONDS

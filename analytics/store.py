@@ -21,7 +21,7 @@ from ingest.exceptions import StoreUnavailable, Unprepared
 
 _WAIT_SECONDS = 10.0  # for one of the connections that others hold
 _AWAY_SECONDS = 2.0  # without any, Postgres is away
-_MOST_TRIES = 4  # days are sealed one after the other, each in an instant
+_MOST_TRIES = 10  # days are sealed one after the other, each in an instant
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")

@@ -139,7 +139,6 @@ def _is_live(start: datetime, end: datetime) -> bool:
     return end - start <= LIVE_RANGE and start >= datetime.now(UTC) - 2 * LIVE_RANGE
 
 
-@asked_again
 def counted(
     store: Store,
     dataset: Dataset,
@@ -154,6 +153,7 @@ def counted(
     return _counted(store, dataset, start, end, interval, filters, group_by)[0]
 
 
+@asked_again
 def _counted(
     store: Store,
     dataset: Dataset,

@@ -21,6 +21,7 @@ from jobs.demo_cli import demo
 from jobs.exceptions import JobError, LeadershipLost, StartFailed
 from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
+from jobs.lake_cli import catalog, export, query
 from jobs.limits_cli import limit_key, limit_project
 from jobs.meshhook_cli import connect_meshhook, disconnect_meshhook
 from jobs.rollup_cli import rollup
@@ -37,6 +38,9 @@ app.command("connect-meshhook")(connect_meshhook)
 app.command("disconnect-meshhook")(disconnect_meshhook)
 app.command()(rollup)
 app.command()(demo)
+app.command()(query)
+app.command()(export)
+app.command()(catalog)
 keys.command("limit")(limit_key)
 keys.command("trust")(trust_key)
 keys.command("distrust")(distrust_key)

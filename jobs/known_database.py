@@ -3,7 +3,8 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.exceptions import StoreUnavailable, Unprepared
@@ -20,7 +21,7 @@ def with_database() -> Settings:
     if options.database_url.get_secret_value():
         return options
     try:
-        known = json.loads((options.data_dir / "connection.json").read_text(encoding="utf-8"))
+        known = _told_by_up(options)
         found = {"database_url": known["database_url"], "lake_url": known["lake_url"]}
         found |= {"public_api_url": known["api_url"], "public_app_url": known["app_url"]}
         kept = json.loads((options.data_dir / "secrets.json").read_text(encoding="utf-8"))
@@ -34,6 +35,26 @@ def with_database() -> Settings:
             os.environ[environment_name(name)] = value
     settings.cache_clear()  # whoever asks in this process from now on is told the same
     return settings()
+
+
+def known_lake() -> Path:
+    """The lake that is set, or that of a `up` in the data directory, whether it runs or not. Raises StartFailed where
+    there is none."""
+    options = settings()
+    directory = options.lake_dir
+    if not options.lake_url:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            directory = Path(_told_by_up(options)["lake_url"])
+    if not directory.is_dir():
+        raise StartFailed(
+            f"There is no lake at {directory}: set LAKE_URL to its directory, or {PREFIX}DATA_DIR to that of an `up`."
+        )
+    return directory
+
+
+def _told_by_up(options: Settings) -> dict[str, str]:
+    told: dict[str, str] = json.loads((options.data_dir / "connection.json").read_text(encoding="utf-8"))
+    return told
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def _answer(engine: duckdb.DuckDBPyConnection, request: Mapping[str, Any]) -> No
     threading.Thread(target=_tell_progress, args=[engine], daemon=True).start()
     try:
         if question.is_explain:
-            _send_plan(engine, question)
+            _send_plan(engine, question, request["lake_dir"])
         else:
             reader = _relation(engine, question).to_arrow_reader(_BATCH_ROWS)
             _send(reader, request["most_rows"], request["most_bytes"])
@@ -114,8 +114,9 @@ def _send(reader: pa.RecordBatchReader, most_rows: int | None, most_bytes: int |
                 return
 
 
-def _send_plan(engine: duckdb.DuckDBPyConnection, question: Question) -> None:
-    lines = [line for row in engine.execute(question.sql).fetchall() for line in str(row[-1]).rstrip().split("\n")]
+def _send_plan(engine: duckdb.DuckDBPyConnection, question: Question, lake_dir: str) -> None:
+    plan = "\n".join(str(row[-1]).rstrip() for row in engine.execute(question.sql).fetchall())
+    lines = plan.replace(lake_dir, "LAKE").split("\n")
     relation = engine.sql("select unnest($lines) as plan", params={"lines": lines})
     assert relation is not None
     _send(relation.to_arrow_reader(_BATCH_ROWS), None, None)

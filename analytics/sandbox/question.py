@@ -76,6 +76,14 @@ class Question:
     _is_late: bool = False
     _notes: _Notes = field(default_factory=_Notes)
 
+    def __post_init__(self) -> None:
+        self.lake_dir = self.lake_dir.resolve()  # the other process stands elsewhere
+
+    @property
+    def process_id(self) -> int | None:
+        """The process that it runs in, or ran in."""
+        return None if self._process is None else self._process.pid
+
     @property
     def note(self) -> str | None:
         """A sentence where there are more rows than were read; known when all batches were taken."""
@@ -183,10 +191,8 @@ class Question:
         if "progress" in note:
             self.progress = note["progress"]
         elif "cut" in note:
-            cut_by = "more rows" if note["cut"] == "rows" else "more, and they are large"
-            self._notes.cut = (
-                f"Cut at {note['most']:,} rows: there are {cut_by}. Narrow the question down, or aggregate."
-            )
+            why = "there are more" if note["cut"] == "rows" else "they are large, and there may be more"
+            self._notes.cut = f"Cut at {note['most']:,} rows: {why}."
         elif "refused" in note:
             self._notes.refused = note["refused"]
         elif "failed" in note:

@@ -109,9 +109,11 @@ def _tree(engine: duckdb.DuckDBPyConnection, asked: str, sql: str, offset: int) 
         return list(answer["statements"])
     if answer["error_type"] == "not implemented":
         raise Refused(_why_not(asked))
-    message = str(answer["error_message"]).split("\n", 1)[0]
-    place = answer.get("position")
-    raise Refused(f"{message}{place_of(sql, offset, asked, place)}.")
+    message = str(answer["error_message"]).split("\n", 1)[0].rstrip(".")
+    if "expression depth" in message:
+        raise Refused("This statement is nested too deeply.")
+    place = place_of(sql, offset, asked, answer.get("position"))
+    raise Refused(f"{message[:1].upper()}{message[1:]}{place}.")
 
 
 def place_of(sql: str, offset: int, asked: str, byte: Any) -> str:
@@ -207,7 +209,7 @@ class _Inspection:
         if name.lower() not in accepted or where[0] not in ("", "main") or where[1]:
             written = ".".join([*(part for part in reversed(where) if part), name])
             if name.lower() not in accepted and name.lower() in _FUNCTIONS:
-                raise Refused(f"{name} gives one value, not rows{self._place(node)}.")
+                raise Refused(f"The function {name} gives a value, not rows{self._place(node)}.")
             raise Refused(f"The function {written[:60]} isn't available here{self._place(node)}.")
 
     def _check_table(self, node: _Node, known: frozenset[str]) -> None:

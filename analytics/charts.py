@@ -23,7 +23,8 @@ _INK: dict[Mode, dict[str, str]] = {
 }
 
 
-def _dressed(chart: Any, mode: Mode) -> alt.LayerChart | alt.Chart:
+def dressed(chart: Any, mode: Mode) -> alt.LayerChart | alt.Chart:
+    """The chart with the house's look."""
     ink = _INK[mode]
     dressed: alt.LayerChart | alt.Chart = (
         chart.configure(background="transparent", padding={"left": 4, "right": 4, "top": 10, "bottom": 4})
@@ -135,7 +136,7 @@ def severity_chart(
     )
     if brush:
         chart = chart.add_params(alt.selection_interval(name="brush", encodings=["x"]))
-    return _dressed(chart, mode)
+    return dressed(chart, mode)
 
 
 def rate_chart(
@@ -163,7 +164,7 @@ def rate_chart(
             ],
         )
     )
-    return _dressed(line, mode)
+    return dressed(line, mode)
 
 
 def threshold_chart(
@@ -193,7 +194,7 @@ def threshold_chart(
         .mark_rule(color=ink["limit"], strokeDash=[5, 4])
         .encode(y=alt.Y("threshold:Q", title=unit))
     )
-    return _dressed(alt.layer(shade, line, limit), mode)
+    return dressed(alt.layer(shade, line, limit), mode)
 
 
 def interval_name(seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""Statements that reach for something else than the lake's views. `{lake}`: its directory, `{part}`: one of its files."""
+"""Statements that reach for something else than the lake's views. `{lake}`: its folder, `{part}`: one of them."""
 
 ESCAPES = (
     # files by functions

@@ -1,0 +1,124 @@
+"""A quick chart of whatever a question answered: an axis, a number, and a series where there is one."""
+
+from typing import Literal, get_args
+
+import altair as alt
+import polars as pl
+
+from analytics.charts import SEVERITY_COLOURS, SEVERITY_ORDER, Mode, dressed
+
+Kind = Literal["bars", "line"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MOST_SERIES = 8
+MOST_POINTS = 5_000
+
+# Told apart by colour-blind readers too, in the order in which they are given out.
+_SERIES: dict[Mode, tuple[str, ...]] = {
+    "light": ("#2b5f8a", "#d07f12", "#3f8f6b", "#a3243b", "#7a5ca8", "#5f9fc4", "#8c7a3d", "#566270"),
+    "dark": ("#7fb2dd", "#f2b657", "#74c79f", "#ef6079", "#b79ae0", "#4f86ad", "#cbb76a", "#9aa6b2"),
+}
+
+
+def numbers(frame: pl.DataFrame) -> list[str]:
+    """The columns that a chart can measure."""
+    return [name for name, kind in frame.schema.items() if kind.is_numeric()]
+
+
+def axes(frame: pl.DataFrame) -> list[str]:
+    """The columns that can stand along the horizontal axis."""
+    return [name for name, kind in frame.schema.items() if not kind.is_nested() and kind != pl.Binary()]
+
+
+def suggested(frame: pl.DataFrame) -> tuple[str, str, str | None] | None:
+    """Axis, number and series that a reader most likely wants; None for rows that no chart shows."""
+    measured = numbers(frame)
+    if frame.height < 2 or not measured:
+        return None
+    along = [name for name in axes(frame) if frame[name].dtype.is_temporal()] or axes(frame)
+    axis = along[0]
+    number = next((name for name in measured if name != axis), None)
+    if number is None:
+        return None
+    repeats = frame[axis].n_unique() < frame.height
+    texts = [name for name in axes(frame) if frame[name].dtype == pl.String() and name != axis]
+    series = next((name for name in texts if frame[name].n_unique() <= MOST_SERIES), None) if repeats else None
+    return axis, number, series
+
+
+def suggested_kind(frame: pl.DataFrame, axis: str) -> Kind:
+    """Lines along many points in time, bars otherwise."""
+    return "line" if frame[axis].dtype.is_temporal() and frame[axis].n_unique() > 40 else "bars"
+
+
+def result_chart(
+    frame: pl.DataFrame, axis: str, number: str, series: str | None, kind: Kind, mode: Mode, *, height: int = 300
+) -> alt.LayerChart | alt.Chart:
+    """`number` along `axis`, one colour for each value of `series` (the first MOST_SERIES of them, by their sums)."""
+    shown = frame.select(list(dict.fromkeys(name for name in (axis, number, series) if name))).head(MOST_POINTS)
+    shown = shown.with_columns(pl.col(number).cast(pl.Float64()))
+    encoding: dict[str, object] = {
+        "x": _along(shown, axis),
+        "y": alt.Y(_field(number, "quantitative"), title=number, axis=alt.Axis(format="~s", tickCount=5)),
+        "tooltip": [_told(shown, name) for name in shown.columns],
+    }
+    colours = _SERIES[mode]
+    chart = alt.Chart(_for_vega(shown), height=height)
+    mark = chart.mark_line(strokeWidth=1.8, point={"size": 16}) if kind == "line" else chart.mark_bar()
+    if series is None:
+        mark = mark.encode(color=alt.value(colours[0]))
+    else:
+        names = largest(shown, series, number)
+        mark = alt.Chart(_for_vega(shown.filter(pl.col(series).cast(pl.String()).is_in(names))), height=height)
+        mark = mark.mark_line(strokeWidth=1.8, point={"size": 16}) if kind == "line" else mark.mark_bar()
+        encoding["color"] = alt.Color(_field(series, "nominal"), scale=_scale(names, mode))
+    return dressed(mark.encode(**encoding), mode)
+
+
+def largest(frame: pl.DataFrame, series: str, number: str) -> list[str]:
+    """The values of `series` that have a colour of their own: those with the largest sums."""
+    sums = frame.group_by(pl.col(series).cast(pl.String())).agg(pl.col(number).sum().abs())
+    return sums.drop_nulls(series).sort(number, series, descending=[True, False]).head(MOST_SERIES)[series].to_list()
+
+
+def _scale(names: list[str], mode: Mode) -> alt.Scale:
+    if set(names) <= set(SEVERITY_ORDER):
+        domain = [name for name in SEVERITY_ORDER if name in names]
+        return alt.Scale(domain=domain, range=[SEVERITY_COLOURS[mode][name] for name in domain])
+    return alt.Scale(domain=names, range=list(_SERIES[mode][: len(names)]))
+
+
+def _along(frame: pl.DataFrame, axis: str) -> alt.X:
+    kind = frame[axis].dtype
+    if kind.is_temporal() and kind != pl.Time() and kind != pl.Duration():
+        return alt.X(_field(axis, "temporal"), title=axis, axis=alt.Axis(grid=False, labelOverlap=True))
+    if kind.is_numeric() and frame[axis].n_unique() > 40:
+        return alt.X(_field(axis, "quantitative"), title=axis, axis=alt.Axis(grid=False, tickCount=8))
+    return alt.X(_field(axis, "nominal"), title=axis, sort=None, axis=alt.Axis(labelLimit=140, labelOverlap=True))
+
+
+def _told(frame: pl.DataFrame, name: str) -> alt.Tooltip:
+    kind = frame[name].dtype
+    if isinstance(kind, pl.Datetime):
+        return alt.Tooltip(_field(name, "temporal"), title=name, format="%Y-%m-%d %H:%M:%S")
+    if kind == pl.Date():
+        return alt.Tooltip(_field(name, "temporal"), title=name, format="%Y-%m-%d")
+    if kind.is_numeric():
+        return alt.Tooltip(_field(name, "quantitative"), title=name, format=",.6~g")
+    return alt.Tooltip(_field(name, "nominal"), title=name)
+
+
+def _field(name: str, kind: str) -> str:
+    """A column as Vega is told of it: colons, brackets, dots and backslashes mean something there."""
+    escaped = name
+    for special in "\\.[]:":
+        escaped = escaped.replace(special, f"\\{special}")
+    return f"{escaped}:{kind[0].upper()}"
+
+
+def _for_vega(frame: pl.DataFrame) -> pl.DataFrame:
+    """Times as the clock of UTC, since that is what the question was asked in."""
+    zoned = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
+    odd = [name for name, kind in frame.schema.items() if kind in (pl.Time(), pl.Duration()) or kind == pl.Boolean()]
+    return frame.with_columns(
+        pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None), pl.col(odd).cast(pl.String())
+    )

@@ -8,9 +8,18 @@ import polars as pl
 from analytics.charts import SEVERITY_COLOURS, SEVERITY_ORDER, Mode, dressed
 
 Kind = Literal["bars", "line"]
+_Unit = Literal["yearmonth", "yearmonthdate", "yearmonthdatehours", "yearmonthdatehoursminutes"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_SERIES = 8
 MOST_POINTS = 5_000
+
+_NOUGHT = "datum.value === 0 ? '0' : datum.label"  # not 0k, or 0M
+_UNITS: dict[_Unit, int] = {
+    "yearmonth": 28 * 86_400,
+    "yearmonthdate": 86_400,
+    "yearmonthdatehours": 3600,
+    "yearmonthdatehoursminutes": 60,
+}
 
 # Told apart by colour-blind readers too, in the order in which they are given out.
 _SERIES: dict[Mode, tuple[str, ...]] = {
@@ -45,9 +54,11 @@ def suggested(frame: pl.DataFrame) -> tuple[str, str, str | None] | None:
     return axis, number, series
 
 
-def suggested_kind(frame: pl.DataFrame, axis: str) -> Kind:
-    """Lines along many points in time, bars otherwise."""
-    return "line" if frame[axis].dtype.is_temporal() and frame[axis].n_unique() > 40 else "bars"
+def suggested_kind(frame: pl.DataFrame, axis: str, series: str | None) -> Kind:
+    """Lines along many points in time, and for several series along numbers; bars otherwise."""
+    kind = frame[axis].dtype
+    is_line = (kind.is_temporal() and frame[axis].n_unique() > 40) or (kind.is_numeric() and series is not None)
+    return "line" if is_line else "bars"
 
 
 def result_chart(
@@ -57,8 +68,10 @@ def result_chart(
     shown = frame.select(list(dict.fromkeys(name for name in (axis, number, series) if name))).head(MOST_POINTS)
     shown = shown.with_columns(pl.col(number).cast(pl.Float64()))
     encoding: dict[str, object] = {
-        "x": _along(shown, axis),
-        "y": alt.Y(_field(number, "quantitative"), title=number, axis=alt.Axis(format="~s", tickCount=5)),
+        "x": _along(shown, axis, kind),
+        "y": alt.Y(
+            _field(number, "quantitative"), title=number, axis=alt.Axis(format="~s", labelExpr=_NOUGHT, tickCount=5)
+        ),
         "tooltip": [_told(shown, name) for name in shown.columns],
     }
     colours = _SERIES[mode]
@@ -87,13 +100,27 @@ def _scale(names: list[str], mode: Mode) -> alt.Scale:
     return alt.Scale(domain=names, range=list(_SERIES[mode][: len(names)]))
 
 
-def _along(frame: pl.DataFrame, axis: str) -> alt.X:
+def _along(frame: pl.DataFrame, axis: str, drawn: Kind) -> alt.X:
     kind = frame[axis].dtype
     if kind.is_temporal() and kind != pl.Time() and kind != pl.Duration():
-        return alt.X(_field(axis, "temporal"), title=axis, axis=alt.Axis(grid=False, labelOverlap=True))
+        room = _room_of_a_bar(frame[axis]) if drawn == "bars" else alt.Undefined
+        labels = alt.Axis(grid=False, labelOverlap=True)
+        return alt.X(_field(axis, "temporal"), title=axis, axis=labels, timeUnit=room)
     if kind.is_numeric() and frame[axis].n_unique() > 40:
         return alt.X(_field(axis, "quantitative"), title=axis, axis=alt.Axis(grid=False, tickCount=8))
-    return alt.X(_field(axis, "nominal"), title=axis, sort=None, axis=alt.Axis(labelLimit=140, labelOverlap=True))
+    is_short = kind.is_numeric() or frame[axis].n_unique() <= 6
+    labels = alt.Axis(labelLimit=140, labelOverlap=True, labelAngle=0 if is_short else alt.Undefined)
+    return alt.X(_field(axis, "nominal"), title=axis, sort=None, axis=labels)
+
+
+def _room_of_a_bar(moments: pl.Series) -> alt.TimeUnitParams:
+    """How wide bars in time are: as the smallest step between them, in a unit of the calendar."""
+    steps = moments.cast(pl.Datetime("us")).unique().sort().diff().drop_nulls().dt.total_seconds()
+    seconds = max(1, int(min(steps, default=86_400)))
+    for unit, length in _UNITS.items():
+        if seconds >= length:
+            return alt.TimeUnitParams(unit=unit, step=1 if length >= 86_400 else seconds // length)
+    return alt.TimeUnitParams(unit="yearmonthdatehoursminutesseconds", step=seconds)
 
 
 def _told(frame: pl.DataFrame, name: str) -> alt.Tooltip:

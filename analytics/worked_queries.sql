@@ -15,7 +15,7 @@ select
   fingerprint,
   arg_max(title, timestamp) as title,
   sum(stands_for) as errors,
-  round(100 * errors / sum(errors) over (), 1) as percent,
+  round(100 * sum(stands_for) / sum(sum(stands_for)) over (), 1) as percent,
   max(timestamp) as last_seen
 from errors
 where day >= current_date - 7
@@ -81,7 +81,7 @@ select
 from errors
 where day >= current_date - 14
 group by day, minute
-qualify row_number() over (partition by day order by errors desc, minute) = 1
+qualify row_number() over (partition by day order by sum(stands_for) desc, minute) = 1
 order by day;
 
 -- reach: How many runs and workflows does each group touch?

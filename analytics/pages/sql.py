@@ -1,6 +1,7 @@
 """SQL: questions about the lake's files in the reader's own words, their rows, a quick chart, and both to take away."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -28,7 +29,7 @@ LIMITS = Limits()
 _LONGEST_LINK = 2_000  # characters of a question that stands in the address
 _PATIENCE_SECONDS = 0.4  # most answers are there before anything needs to be said of waiting
 _LOOK_SECONDS = 0.4
-_ROW_HEIGHT, _MOST_HEIGHT = 35, 420
+_ROW_HEIGHT, _MOST_HEIGHT = 32, 325
 
 
 def page() -> None:
@@ -139,8 +140,21 @@ def _show(answer: Answer) -> None:
     if answer.note is not None:
         st.warning(f"{answer.note} Narrow the question down, or aggregate; `meshhook-errors query` has no such limit.")
     height = min(_MOST_HEIGHT, _ROW_HEIGHT * (frame.height + 1) + 3)
-    st.dataframe(frame, hide_index=True, height=height, row_height=_ROW_HEIGHT, key="rows")
+    st.dataframe(
+        frame, hide_index=True, height=height, row_height=_ROW_HEIGHT, column_config=_columns(frame), key="rows"
+    )
     _chart(frame)
+
+
+def _columns(frame: pl.DataFrame) -> dict[str, Any]:
+    """Days without a time of day, moments in UTC to the second."""
+    configured: dict[str, Any] = {}
+    for name, kind in frame.schema.items():
+        if kind == pl.Date():
+            configured[name] = st.column_config.DateColumn(format="YYYY-MM-DD")
+        elif isinstance(kind, pl.Datetime):
+            configured[name] = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss", timezone="UTC")
+    return configured
 
 
 def _download(frame: pl.DataFrame, label: str, kind: str) -> None:
@@ -176,7 +190,7 @@ def _chart(frame: pl.DataFrame) -> None:
     at = others.index(series) if series in others else None
     series = columns[2].selectbox("Series", others, index=at, placeholder="none", key="chart_series")
     kind = columns[3].segmented_control(
-        "As", KINDS, default=suggested_kind(frame, axis), key="chart_kind", required=True
+        "As", KINDS, default=suggested_kind(frame, axis, series), key="chart_kind", required=True
     )
     chart = result_chart(frame, axis, number, series, kind or "bars", mode())
     st.altair_chart(chart, width="stretch", theme=None, key="result_chart")

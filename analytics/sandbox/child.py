@@ -6,6 +6,7 @@ process. Rows leave on standard output as an Arrow stream, and notes, each a lin
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from analytics.sandbox.statement import Question, Refused, allowed
 _BATCH_ROWS = 2048
 _OVERHEAD_BYTES = 600_000_000  # of address space: interpreter, engine, stacks, what is on its way out
 _PROGRESS_SECONDS = 0.2
+_UNKNOWN_TYPE = re.compile(r"INTERVAL|UNION|VARIANT|BIGNUM|GEOMETRY|WITH TIME ZONE\[|TIME_NS|TIME WITH|\bBIT\b")
 _MOST_CHARACTERS = 4000  # of a message
 
 _noting = threading.Lock()
@@ -82,7 +84,20 @@ def _relation(engine: duckdb.DuckDBPyConnection, question: Question) -> duckdb.D
             raise _told(error, explained) from None
         raise
     assert relation is not None
-    return relation
+    return in_known_types(relation)
+
+
+def in_known_types(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """With what no frame knows as text."""
+    kinds = [str(kind) for kind in relation.types]
+    if not any(_UNKNOWN_TYPE.search(kind) for kind in kinds):
+        return relation
+    columns = [f"#{number}" for number in range(1, len(kinds) + 1)]
+    shown = [
+        f'{column}::varchar as "{name.replace(chr(34), chr(34) * 2)}"' if _UNKNOWN_TYPE.search(kind) else column
+        for column, name, kind in zip(columns, relation.columns, kinds, strict=True)
+    ]
+    return relation.project(", ".join(shown))
 
 
 def _told(error: duckdb.Error, question: Question) -> _Told:

@@ -221,6 +221,7 @@ class Question:
         if kind == "OutOfMemoryException" or "bad_alloc" in message:
             return _TOO_LARGE.format(self.limits.memory_mb)
         line = " ".join(message.replace(str(self.lake_dir), "LAKE").split("\n\n")[0].split()).rstrip(". ")
+        line = line[:1].upper() + line[1:]
         return f"{line[:_LONGEST_MESSAGE]}{place}{'' if line.endswith(('?', '!')) and not place else '.'}"
 
 

@@ -76,8 +76,8 @@ def executions_of(day: date, *, xact: int = 1) -> pl.DataFrame:
 
 
 def make_lake(lake_dir: Path, first_day: date = FIRST_DAY) -> Path:
-    """Two weeks from `first_day` on: 120 errors a day (240 from the second Monday on), the first three days written by the first version,
-    one row that stands for 500 on the last day, and trials of every hour."""
+    """Two weeks from `first_day` on: 120 errors a day, in the second one 240; the first three days as the first version
+    wrote them; on the last day one row that stands for 500; and trials of every hour."""
     for number in range(DAYS):
         day, start = first_day + timedelta(days=number), number * 10
         rows = errors_of(day, 120 if number < 7 else 240, xact=start + 1)

@@ -46,7 +46,7 @@ def query(
         if chosen == "table":
             _show(question, output)
         else:
-            _write(chosen, output, _frames(question))
+            _write(chosen, output, question.frames())
     if question.note is not None:
         typer.echo(f"{question.note} --rows shows more, --format csv all of them.", err=True)
     _tell_coverage(lake_dir)
@@ -111,13 +111,6 @@ def _format(asked: str, output: Path | None, known: tuple[str, ...], default: st
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is nothing to read on a terminal: give --output FILE", param_hint="--format")
     return chosen
-
-
-def _frames(question: "Question") -> Iterator[Any]:
-    import polars as pl
-
-    for batch in question.batches():
-        yield pl.from_arrow(batch)
 
 
 def _write(form: str, output: Path | None, frames: Iterator[Any]) -> int:

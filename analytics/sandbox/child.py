@@ -24,7 +24,7 @@ from analytics.sandbox.statement import Question, Refused, allowed
 _BATCH_ROWS = 2048
 _OVERHEAD_BYTES = 600_000_000  # of address space: interpreter, engine, stacks, what is on its way out
 _PROGRESS_SECONDS = 0.2
-_UNKNOWN_TYPE = re.compile(r"INTERVAL|UNION|VARIANT|BIGNUM|GEOMETRY|WITH TIME ZONE\[|TIME_NS|TIME WITH|\bBIT\b")
+_UNKNOWN_TYPE = re.compile(r"INTERVAL|UNION|VARIANT|BIGNUM|GEOMETRY|\bTIME_NS|\bTIME WITH|\bBIT\b")
 _MOST_CHARACTERS = 4000  # of a message
 
 _noting = threading.Lock()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ from analytics.sandbox.views import views
 _MOST_TRIES = 4  # days are sealed one after the other, each in an instant
 _LOCALE = {"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}  # nothing of our own environment goes along
 _LONGEST_MESSAGE = 500
+_CALENDAR = (datetime(1700, 1, 1), datetime(2261, 12, 31))  # noqa: DTZ001 - what every precision can hold
 
 
 class QuestionRefused(AnalyticsError):
@@ -86,19 +88,24 @@ class Question:
 
     @property
     def note(self) -> str | None:
-        """A sentence where there are more rows than were read; known when all batches were taken."""
+        """A sentence where there are more rows than were read; known when all frames were taken."""
         return self._notes.cut
 
     def answer(self) -> Answer:
         """All rows up to the limits. Raises QuestionRefused, QuestionStopped."""
         begun = time.monotonic()
-        batches = list(self.batches())
-        schema, rows = batches[0].schema, batches
-        frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches(rows, schema)))
+        frame = pl.concat(self.frames(), how="vertical")
         return Answer(_with_plain_numbers(frame), time.monotonic() - begun, self.note)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows, a batch at a time; at least one batch, which may be empty, so that the columns are known."""
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The rows, some at a time; at least one frame, which may be empty, so that the columns are known."""
+        for batch in self._batches():
+            try:
+                yield _within_the_calendar(pl.DataFrame(pl.from_arrow(batch)))
+            except pl.exceptions.PolarsError:
+                raise QuestionRefused("A column is of a kind that can't be shown: cast it to VARCHAR.") from None
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
         timer = threading.Timer(self.limits.seconds or 0, self._stop_late) if self.limits.seconds else None
         if timer is not None:
             timer.daemon = True
@@ -241,3 +248,14 @@ def _with_plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
             if narrowed.null_count() == frame[name].null_count():
                 plain[name] = narrowed
     return frame.with_columns(**plain)
+
+
+def _within_the_calendar(frame: pl.DataFrame) -> pl.DataFrame:
+    """The engine knows infinity and years that nothing else can write: they are null here."""
+    checked = []
+    for name, kind in frame.schema.items():
+        if isinstance(kind, pl.Datetime | pl.Date):
+            low, high = (pl.Series([bound]).cast(kind).to_physical().item() for bound in _CALENDAR)
+            fits = pl.col(name).to_physical().is_between(low, high)
+            checked.append(pl.when(fits).then(pl.col(name)).otherwise(None).alias(name))
+    return frame.with_columns(checked)

@@ -81,19 +81,13 @@ def _query(lake_dir: Path, dataset: Dataset) -> str:
     paths = list_parts(lake_dir, dataset).paths()
     if not paths:
         return empty_in_sql(dataset)
-    return glob_in_sql(dataset, _pattern(lake_dir, dataset), has_earlier=_has_earlier(dataset, paths))
+    return glob_in_sql(
+        dataset, f"{dataset_dir(lake_dir, dataset)}/day=*/*.parquet", has_earlier=_has_earlier(dataset, paths)
+    )
 
 
 def _has_earlier(dataset: Dataset, paths: list[str]) -> bool:
     return "earlier" in parts_in_sql(dataset, paths)[1]
-
-
-def _pattern(lake_dir: Path, dataset: Dataset) -> str:
-    """What matches the dataset's files, whatever the directory is called."""
-    directory = str(dataset_dir(lake_dir, dataset))
-    for special in "[*?":  # a bracket stands for itself within brackets; the first one must come first
-        directory = directory.replace(special, f"[{special}]")
-    return f"{directory}/day=*/*.parquet"
 
 
 def _edition(lake_dir: Path) -> str:

@@ -14,6 +14,7 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from analytics.catalog import refresh_catalog
 from analytics.store import Store
 from ingest.database import Connection, connect, require_prepared
 from ingest.exceptions import StoreUnavailable, Unprepared
@@ -122,6 +123,7 @@ class Leader:
         at_once = datetime.now(UTC) + timedelta(seconds=0.1)
         look_every = max(1.0, min(10.0, self._options.mirror_max_lag / 10))
         scheduler.add_job(mirror.turn, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
+        scheduler.add_job(self._keep_catalog, "interval", seconds=60, next_run_time=at_once, id="catalog")
         scheduler.add_job(self._keep_house, "interval", args=[house], hours=1, next_run_time=at_once, id="housekeeping")
         return scheduler
 
@@ -135,6 +137,10 @@ class Leader:
 
     def _beat(self) -> None:
         beat(self._session, "jobs", instance_name(), self._started_at, {"role": "leader"})
+
+    def _keep_catalog(self) -> None:
+        if refresh_catalog(self._options.lake_dir):
+            log.info("the catalogue was written anew")
 
     def _keep_house(self, connection: Connection) -> None:
         options = self._options

@@ -154,7 +154,8 @@ def _show(question: "Question", output: Path | None) -> None:
     else:
         with _opened(output) as file:
             file.write(f"{text}\n".encode())
-    typer.echo(f"{answer.frame.height:,} rows in {answer.seconds:.2f} s.", err=True)
+    rows = "1 row" if answer.frame.height == 1 else f"{answer.frame.height:,} rows"
+    typer.echo(f"{rows} in {answer.seconds:.2f} s.", err=True)
 
 
 def _tell_coverage(lake_dir: Path) -> None:
@@ -171,7 +172,9 @@ def _tell_coverage(lake_dir: Path) -> None:
 def _stoppable() -> Iterator[None]:
     """Ctrl-C and a reader that has seen enough end a command quietly."""
     import os
+    import signal
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:

@@ -27,7 +27,8 @@ def table_of(frame: pl.DataFrame, terminal: IO[str] | None) -> str:
     wide = Console(file=io.StringIO(), width=_WIDE if console is None else console.width)
     with wide.capture() as captured:
         wide.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")).strip("\n")
+    lines = [line[1:].rstrip() for line in captured.get().split("\n")]  # the box has an edge of one blank
+    return "\n".join(lines).strip("\n")
 
 
 def _cell(value: object) -> str:

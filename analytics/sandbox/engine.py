@@ -27,6 +27,8 @@ def furnish(engine: duckdb.DuckDBPyConnection, views: Mapping[str, str], paths: 
     """Give it `views` (name → query) over the files at `paths`, the only ones that it opens, and lock it."""
     engine.execute("set timezone = 'UTC'")
     engine.execute("set errors_as_json = true")  # they tell their place
+    engine.execute("set enable_progress_bar = true")  # it counts, for whoever asks how far it is
+    engine.execute("set enable_progress_bar_print = false")
     engine.execute(f"set threads = {int(threads)}")
     engine.execute(f"set allowed_paths = [{', '.join(map(text_in_sql, paths))}]")
     engine.execute("set enable_external_access = false")

@@ -186,7 +186,7 @@ class _Inspection:
         if "function_name" in node and "class" not in node:
             self._check_function(node, _FUNCTIONS)
         if kind == "TABLE_FUNCTION":
-            self._check_function(node["function"], _TABLE_FUNCTIONS)
+            self._check_function({**node["function"], "query_location": node["query_location"]}, _TABLE_FUNCTIONS)
         if node.get("at_clause"):
             raise Refused("AT (VERSION or TIMESTAMP) isn't taken here: the lake has no versions.")
         if node.get("pivot_enum"):

@@ -27,6 +27,7 @@ from tests.end_to_end.running import ROOT
 from tests.jobs.test_cli import command, said
 from tests.seeding import insert_error, insert_many, insert_report, now
 
+LONG = "select sum(hash(a * b)) from range(9999999) x(a), range(999999) y(b)"
 COUNT = "select severity, sum(stands_for) as errors from errors group by all order by all"
 
 
@@ -84,7 +85,7 @@ def test_mistakes_are_one_sentence_and_an_exit_code(lake: Path, tmp_path: Path) 
     assert "Stopped after 1 seconds" in said(
         command(
             "query",
-            "select sum(hash(a*b)) from range(9999999) x(a), range(999999) y(b)",
+            LONG,
             "--seconds",
             "1",
             LAKE_URL=str(lake),
@@ -117,7 +118,7 @@ def test_ctrl_c_ends_a_question_with_130_and_its_process(lake: Path) -> None:
             "-m",
             "jobs.cli",
             "query",
-            "select sum(hash(a*b)) from range(9999999) x(a), range(999999) y(b)",
+            LONG,
         ],
         cwd=ROOT,
         env={**os.environ, "LAKE_URL": str(lake)},
@@ -137,7 +138,7 @@ def test_ctrl_c_ends_a_question_with_130_and_its_process(lake: Path) -> None:
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(lake: Path) -> None:
-    script = f'{sys.executable} -m jobs.cli query "from range(2000000)" -f csv | head -2'
+    script = f'{sys.executable} -m jobs.cli query "from range(300000)" -f csv | head -2'
     done = subprocess.run(
         ["sh", "-c", script],
         cwd=ROOT,
@@ -150,37 +151,31 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(lake: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_long_question_shows_a_bar_on_a_terminal_and_only_there(lake: Path) -> None:
-    sql = "select sum(hash(n) % 7) from (select unnest(range(2000)) as n from errors) where n % 3 = 1"
+def test_a_long_question_shows_a_bar_on_a_terminal(lake: Path) -> None:
     leader, follower = pty.openpty()
     with subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "jobs.cli",
-            "query",
-            "select sum(hash(a * b)) from range(60000) x(a), range(20000) y(b)",
-        ],
+        [sys.executable, "-m", "jobs.cli", "query", LONG, "--seconds", "6"],
         cwd=ROOT,
         env={**os.environ, "LAKE_URL": str(lake), "TERM": "xterm"},
         stdout=subprocess.DEVNULL,
         stderr=follower,
-    ) as process:
+    ):
         os.close(follower)
         shown = b""
-        while True:
-            try:
-                block = os.read(leader, 4096)
-            except OSError:
-                break
-            if not block:
-                break
+        while block := read_terminal(leader):
             shown += block
-        process.wait(timeout=60)
     os.close(leader)
-    assert b"The files have what was received up to 2026-11-15" in shown
     assert b"Asking" in shown
-    assert "Asking" not in command("query", sql, LAKE_URL=str(lake)).stderr
+    assert b"%" in shown
+    assert b"Stopped after 6 seconds" in shown
+
+
+def read_terminal(leader: int) -> bytes:
+    """What comes next, nothing when its programs are gone."""
+    try:
+        return os.read(leader, 4096)
+    except OSError:
+        return b""
 
 
 def test_catalog_writes_it_and_tells_where(tmp_path: Path) -> None:

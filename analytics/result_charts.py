@@ -13,7 +13,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_SERIES = 8
 MOST_POINTS = 5_000
 
-_NOUGHT = "datum.value === 0 ? '0' : datum.label"  # not 0k, or 0M
+_NUMBER = "abs(datum.value) < 10000 ? format(datum.value, ',~g') : datum.label"  # 1,200, then 12k
 _UNITS: dict[_Unit, int] = {
     "yearmonth": 28 * 86_400,
     "yearmonthdate": 86_400,
@@ -70,7 +70,7 @@ def result_chart(
     encoding: dict[str, object] = {
         "x": _along(shown, axis, kind),
         "y": alt.Y(
-            _field(number, "quantitative"), title=number, axis=alt.Axis(format="~s", labelExpr=_NOUGHT, tickCount=5)
+            _field(number, "quantitative"), title=number, axis=alt.Axis(format="~s", labelExpr=_NUMBER, tickCount=5)
         ),
         "tooltip": [_told(shown, name) for name in shown.columns],
     }

@@ -1,5 +1,6 @@
 """SQL: questions about the lake's files in the reader's own words, their rows, a quick chart, and both to take away."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ LIMITS = Limits()
 _LONGEST_LINK = 2_000  # characters of a question that stands in the address
 _PATIENCE_SECONDS = 0.4  # most answers are there before anything needs to be said of waiting
 _LOOK_SECONDS = 0.4
+_MARKUP = re.compile(r"[!-/:-@\[-`{-~]")  # all that can mean something in Markdown
 _ROW_HEIGHT, _MOST_HEIGHT = 32, 325
 
 
@@ -63,7 +65,7 @@ def page() -> None:
         _wait_for(asked)
         return
     if asked.answer is None:
-        st.error(asked.reason or "There is no answer.")
+        st.error(_as_text(asked.reason or "There is no answer."))
         return
     _show(asked.answer)
 
@@ -128,6 +130,12 @@ def _wait_for(asked: Asked) -> None:
         st.caption(f"{what} · {asked.seconds:.0f} s of at most {LIMITS.seconds:.0f}")
     if (share := asked.question.progress) is not None:
         st.progress(min(1.0, share))
+
+
+def _as_text(message: str) -> str:
+    """The message as it is. It may quote rows, and a link may bring its question: as Markdown it could fetch an image,
+    and take what it quotes along."""
+    return _MARKUP.sub(r"\\\g<0>", message)
 
 
 def _show(answer: Answer) -> None:

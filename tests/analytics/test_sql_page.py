@@ -35,6 +35,11 @@ def run(test: AppTest, text: str) -> AppTest:
     return wait(test.run())
 
 
+def told(page: AppTest) -> str:
+    """The message, as a reader sees it."""
+    return page.error[0].value.replace("\\", "")
+
+
 def test_it_opens_with_an_example_that_isnt_asked_yet(lake: Path) -> None:
     page = opened("sql")
     assert page.text_area(key="sql_text").value == worked_queries()[0].sql
@@ -69,12 +74,22 @@ def test_an_example_is_asked_when_it_is_chosen(lake: Path) -> None:
 
 def test_a_mistake_and_an_escape_are_told(lake: Path) -> None:
     page = run(opened("sql"), "select colour from errors")
-    assert 'column "colour" not found' in page.error[0].value
+    assert 'column "colour" not found' in told(page)
     assert not page.dataframe
     page = run(page, "select * from read_text('/etc/passwd')")
-    assert page.error[0].value == "The function read_text isn't available here (line 1, column 15)."
+    assert told(page) == "The function read_text isn't available here (line 1, column 15)."
     page = run(page, "select 1 as one")
     assert not page.error
+
+
+def test_what_a_message_quotes_is_no_markup(lake: Path) -> None:
+    """A link could otherwise send rows to somebody's server, as the address of an image."""
+    page = wait(opened("sql", q="select ('![x](http://127.0.0.1:9/?' || title || ')')::int from errors"))
+    message = page.error[0].value
+    assert "Failure 0" in message
+    assert "![" not in message
+    assert "](" not in message
+    assert "http:" not in message
 
 
 def test_more_rows_than_the_page_takes_are_cut_with_a_note(lake: Path) -> None:
@@ -91,7 +106,7 @@ def test_a_long_question_can_be_cancelled(lake: Path) -> None:
     assert "Asking" in text_of(page)
     next(button for button in page.button if button.label == "Cancel").click()
     page = page.run()
-    assert page.error[0].value == "Cancelled."
+    assert told(page) == "Cancelled."
     assert page.session_state["asked"].is_done
 
 

@@ -1,6 +1,6 @@
 """A quick chart of whatever a question answered: an axis, a number, and a series where there is one."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import altair as alt
 import polars as pl
@@ -12,6 +12,7 @@ _Unit = Literal["yearmonth", "yearmonthdate", "yearmonthdatehours", "yearmonthda
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_SERIES = 8
 MOST_POINTS = 5_000
+_MOST_DOTS = 80  # along the axis, before they run together
 
 _NUMBER = "abs(datum.value) < 10000 ? format(datum.value, ',~g') : datum.label"  # 1,200, then 12k
 _UNITS: dict[_Unit, int] = {
@@ -66,30 +67,37 @@ def result_chart(
 ) -> alt.LayerChart | alt.Chart:
     """`number` along `axis`, one colour for each value of `series` (the first MOST_SERIES of them, by their sums)."""
     shown = frame.select(list(dict.fromkeys(name for name in (axis, number, series) if name))).head(MOST_POINTS)
+    lengths = [name for name, kept in shown.schema.items() if isinstance(kept, pl.Duration)]
+    shown = shown.with_columns(pl.col(lengths).dt.total_microseconds() / 1_000_000)
     shown = shown.with_columns(pl.col(number).cast(pl.Float64()))
-    encoding: dict[str, object] = {
-        "x": _along(shown, axis, kind),
-        "y": alt.Y(
-            _field(number, "quantitative"), title=number, axis=alt.Axis(format="~s", labelExpr=_NUMBER, tickCount=5)
-        ),
-        "tooltip": [_told(shown, name) for name in shown.columns],
-    }
-    colours = _SERIES[mode]
-    chart = alt.Chart(_for_vega(shown), height=height)
-    mark = chart.mark_line(strokeWidth=1.8, point={"size": 16}) if kind == "line" else chart.mark_bar()
-    if series is None:
-        mark = mark.encode(color=alt.value(colours[0]))
-    else:
+    colour: Any = alt.value(_SERIES[mode][0])
+    if series is not None:
+        shown = shown.with_columns(pl.col(series).cast(pl.String()))
         names = largest(shown, series, number)
-        mark = alt.Chart(_for_vega(shown.filter(pl.col(series).cast(pl.String()).is_in(names))), height=height)
-        mark = mark.mark_line(strokeWidth=1.8, point={"size": 16}) if kind == "line" else mark.mark_bar()
-        encoding["color"] = alt.Color(_field(series, "nominal"), scale=_scale(names, mode))
-    return dressed(mark.encode(**encoding), mode)
+        shown = shown.filter(pl.col(series).is_in(names))
+        colour = alt.Color(_field(series, "nominal"), scale=_scale(names, mode))
+    chart = alt.Chart(_for_vega(shown), height=height)
+    has_room = shown[axis].n_unique() <= _MOST_DOTS
+    drawn = (
+        chart.mark_line(strokeWidth=1.8, point={"size": 16} if has_room else False)
+        if kind == "line"
+        else chart.mark_bar()
+    )
+    labels = alt.Axis(format="~s", labelExpr=_NUMBER, tickCount=5)
+    return dressed(
+        drawn.encode(
+            x=_along(shown, axis, kind),
+            y=alt.Y(_field(number, "quantitative"), title=number, axis=labels),
+            color=colour,
+            tooltip=[_told(shown, name) for name in shown.columns],
+        ),
+        mode,
+    )
 
 
 def largest(frame: pl.DataFrame, series: str, number: str) -> list[str]:
     """The values of `series` that have a colour of their own: those with the largest sums."""
-    sums = frame.group_by(pl.col(series).cast(pl.String())).agg(pl.col(number).sum().abs())
+    sums = frame.group_by(pl.col(series).cast(pl.String())).agg(pl.col(number).cast(pl.Float64()).sum().abs())
     return sums.drop_nulls(series).sort(number, series, descending=[True, False]).head(MOST_SERIES)[series].to_list()
 
 
@@ -102,7 +110,7 @@ def _scale(names: list[str], mode: Mode) -> alt.Scale:
 
 def _along(frame: pl.DataFrame, axis: str, drawn: Kind) -> alt.X:
     kind = frame[axis].dtype
-    if kind.is_temporal() and kind != pl.Time() and kind != pl.Duration():
+    if kind.is_temporal() and kind != pl.Time():
         room = _room_of_a_bar(frame[axis]) if drawn == "bars" else alt.Undefined
         labels = alt.Axis(grid=False, labelOverlap=True)
         return alt.X(_field(axis, "temporal"), title=axis, axis=labels, timeUnit=room)
@@ -145,7 +153,7 @@ def _field(name: str, kind: str) -> str:
 def _for_vega(frame: pl.DataFrame) -> pl.DataFrame:
     """Times as the clock of UTC, since that is what the question was asked in."""
     zoned = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
-    odd = [name for name, kind in frame.schema.items() if kind in (pl.Time(), pl.Duration()) or kind == pl.Boolean()]
+    odd = [name for name, kind in frame.schema.items() if kind in (pl.Time(), pl.Boolean())]
     return frame.with_columns(
         pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None), pl.col(odd).cast(pl.String())
     )

@@ -88,6 +88,8 @@ _LOOK = """<style>
 @media (max-width: 1000px) { [class*="st-key-lists"] > [data-testid="stHorizontalBlock"],
   [class*="st-key-lists"] > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   [class*="st-key-lists"] > * [data-testid="stColumn"] { min-width: 100%; } }
+.mh-refused { border-left: 3px solid var(--mh-high); padding: 0.5rem 0.8rem; font-size: 0.92rem;
+  background: color-mix(in srgb, var(--mh-high) 9%, transparent); overflow-wrap: anywhere; }
 .st-key-sql_text textarea { font-family: var(--st-code-font, monospace); font-size: 0.85rem; line-height: 1.5;
   tab-size: 2; }
 @media (max-width: 900px) { [data-testid="stMainBlockContainer"] { padding: 0.8rem 1rem 2rem; }

@@ -1,7 +1,7 @@
 """SQL: questions about the lake's files in the reader's own words, their rows, a quick chart, and both to take away."""
 
-import re
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 import polars as pl
@@ -30,7 +30,6 @@ LIMITS = Limits()
 _LONGEST_LINK = 2_000  # characters of a question that stands in the address
 _PATIENCE_SECONDS = 0.4  # most answers are there before anything needs to be said of waiting
 _LOOK_SECONDS = 0.4
-_MARKUP = re.compile(r"[!-/:-@\[-`{-~]")  # all that can mean something in Markdown
 _ROW_HEIGHT, _MOST_HEIGHT = 32, 325
 
 
@@ -65,7 +64,7 @@ def page() -> None:
         _wait_for(asked)
         return
     if asked.answer is None:
-        st.error(_as_text(asked.reason or "There is no answer."))
+        _tell(asked.reason or "There is no answer.")
         return
     _show(asked.answer)
 
@@ -132,10 +131,10 @@ def _wait_for(asked: Asked) -> None:
         st.progress(min(1.0, share))
 
 
-def _as_text(message: str) -> str:
+def _tell(message: str) -> None:
     """The message as it is. It may quote rows, and a link may bring its question: as Markdown it could fetch an image,
     and take what it quotes along."""
-    return _MARKUP.sub(r"\\\g<0>", message)
+    st.html(f'<div class="mh-refused" role="alert">{escape(message)}</div>')
 
 
 def _show(answer: Answer) -> None:

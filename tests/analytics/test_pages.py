@@ -7,9 +7,11 @@ import pytest
 from analytics.alert_store import list_channels, list_rules
 from ingest.database import Connection
 from ingest.keys import list_keys
+from ingest.settings import settings
+from jobs.mirror import Mirror
 from jobs.tally import Tally
 from tests.analytics.opening import figures, opened, text_of
-from tests.seeding import insert_error, insert_many, insert_report
+from tests.seeding import insert_error, insert_many, insert_report, now
 
 PAGES = ("overview", "errors", "history", "thresholds", "classification", "connect")
 
@@ -102,6 +104,14 @@ def test_history_shows_the_linked_range_and_group(connection: Connection) -> Non
     page = opened("history", fingerprint="1-3")
     assert len(page.dataframe[0].value) == 1
     assert len(page.dataframe[1].value) == 10
+
+
+def test_history_says_what_it_was_read_from(connection: Connection) -> None:
+    insert_many(connection, 70, over=timedelta(days=3))
+    Mirror(connection, settings().lake_dir, max_rows=1000, max_lag_seconds=300).tick(everything=True)
+    start, end = (now() - timedelta(days=30)).isoformat(), now().isoformat()
+    said = opened("history", start=start, end=end).caption
+    assert [caption.value for caption in said if "From hour rollups, complete to 20" in caption.value]
 
 
 def test_a_rule_is_created_edited_switched_off_and_deleted(connection: Connection) -> None:

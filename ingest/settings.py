@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     minute_rollup_days: int = Field(
         90, ge=1, description="Days of which the lake keeps rollups per minute; those per hour stay."
     )
+    lake_days: int = Field(
+        0, ge=0, description="Days of which the lake keeps single errors; the rollups tell of older ones. 0: for ever."
+    )
     postgres_days: int = Field(7, ge=1, description="Days of events that Postgres keeps beside the lake.")
     counts_days: int = Field(14, ge=1, description="Days of 10-second counts that Postgres keeps.")
     max_body_bytes: int = Field(20 * 1024 * 1024, ge=1024, description="Largest request body, after decompression.")

@@ -18,6 +18,7 @@ from analytics.exceptions import AnalyticsError
 from ingest.exceptions import IngestError
 from ingest.settings import read_settings, settings, unknown_names
 from jobs.demo_cli import demo
+from jobs.erase_cli import erase
 from jobs.exceptions import JobError, LeadershipLost, StartFailed
 from jobs.known_database import known_database as _database
 from jobs.known_database import with_database as _with_database
@@ -41,6 +42,7 @@ app.command()(demo)
 app.command()(query)
 app.command()(export)
 app.command()(catalog)
+app.command()(erase)
 keys.command("limit")(limit_key)
 keys.command("trust")(trust_key)
 keys.command("distrust")(distrust_key)

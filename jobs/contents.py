@@ -40,7 +40,10 @@ class Contents:
     last_us: int | None
 
     def lie_in(self, file: Part | Seal) -> bool:
-        """Whether all rows belong in that file by day and transaction."""
+        """Whether all rows belong in that file by day and transaction. A sealed file may have none: its day was erased
+        or retired, and it keeps the day's accounts."""
+        if self.rows == 0:
+            return isinstance(file, Seal)
         if self.first_us is None or self.last_us is None or self.first_xact is None or self.last_xact is None:
             return False
         first = file.start if isinstance(file, Part) else 0

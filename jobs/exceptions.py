@@ -40,6 +40,10 @@ class SealRefused(JobError):
     """A day isn't as it should be, and stays as it is; the message says what to do."""
 
 
+class EraseRefused(JobError):
+    """What is to be erased can't be found, or not now; the message says why and what to do."""
+
+
 class ExchangeUnsupported(JobError):
     """The lake's file system can't exchange two directories."""
 

@@ -4,17 +4,23 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import psycopg
 import structlog
 from psycopg import sql
 
+from analytics.evolution import parts_in_sql
 from analytics.lake import DATASETS, Dataset, list_parts
 from ingest.database import Connection, make_partitions, partitions, system_identifier
-from ingest.statements import load_statements
+from ingest.statements import filled, load_statements
+from jobs.contents import open_reader
+from jobs.ranges import ID_COLUMN
 
 _SQL = load_statements(__file__)
 _FACT: dict[Dataset, str] = {"errors": "error_metrics", "executions": "execution_metrics"}
 _PARTITION_DAY = re.compile(r"_(\d{8})$")
+
+_MOST_TRIES = 10
 
 log = structlog.get_logger("housekeeping")
 
@@ -63,11 +69,38 @@ def _drop_partitions(connection: Connection, lake_dir: Path, oldest_kept: date) 
                 continue
             if not _is_published(connection, name, watermark):
                 log.warning("an old partition isn't in the lake yet and stays", partition=name)
+            elif (missing := _difference(connection, lake_dir, dataset, name, day)) is not None:
+                log.error("an old partition stays: the lake doesn't hold the same", partition=name, reason=missing)
             elif _drop(connection, name):
                 dropped.append(name)
             else:
                 return dropped
     return dropped
+
+
+def _difference(connection: Connection, lake_dir: Path, dataset: Dataset, partition: str, day: date) -> str | None:
+    """What the lake holds otherwise than a partition, by number and ids of rows; None where that is the same."""
+    statement = _SQL[f"held_{dataset}"].decode().replace("{partition}", f'"{partition}"').encode()
+    here = connection.execute(statement).fetchone()
+    assert here is not None
+    for _ in range(_MOST_TRIES):
+        listing = list_parts(lake_dir, dataset)
+        relation, values = parts_in_sql(dataset, listing.paths()) if listing.files else ("", {})
+        span = {"begin": _midnight(day), "end": _midnight(day + timedelta(days=1))}
+        there: tuple[int, str] = (0, "0")
+        if listing.files:
+            try:
+                with open_reader() as reader:
+                    found = filled(_SQL["in_lake"], parts=relation, id=ID_COLUMN[dataset]).decode()
+                    there = reader.execute(found, {**values, **span}).fetchall()[0]
+            except duckdb.Error:
+                if all(file.path.exists() for file in listing.files):
+                    return "a file of it can't be read; `meshhook-errors verify` tells which"
+                continue  # a day was sealed meanwhile
+        if here[0] == 0 or there == (here[0], here[1]):
+            return None
+        return f"{here[0]} rows here, {there[0]} there; `meshhook-errors verify` tells more"
+    return "its files change all the time"
 
 
 def _published_to(connection: Connection, lake_dir: Path, dataset: Dataset) -> int:

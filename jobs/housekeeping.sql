@@ -15,3 +15,13 @@ delete from error_ids where received_at < %(oldest_id)s;
 
 -- forget_report_ids: the same for trials
 delete from report_ids where received_at < %(oldest_id)s;
+
+-- held_errors: number and ids of the errors of a partition, in figures that don't depend on their order
+select count(*), coalesce(sum(('x' || left(md5(error_id::text), 15))::bit(60)::bigint), 0)::text from {partition};
+
+-- held_executions: the same for trials
+select count(*), coalesce(sum(('x' || left(md5(report_id::text), 15))::bit(60)::bigint), 0)::text from {partition};
+
+-- in_lake: the same for what the lake has of the day on which they came
+select count(*)::bigint, coalesce(sum(('0x' || left(md5({id}), 15))::bigint), 0)::varchar
+from {parts} where received_at >= $begin and received_at < $end;

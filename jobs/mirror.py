@@ -17,6 +17,7 @@ claim finds its workbench cleared by its successor, and can't make any name appe
 Between publishes it seals closed days: see `jobs.sealing`.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -30,10 +31,21 @@ from analytics.lake import DATASETS, Dataset, Listing, Part, day_dir, list_parts
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
 from jobs.contents import footer_of, open_reader
-from jobs.exceptions import ClusterChanged, LakeMismatch, LeadershipLost, PublishFailed
+from jobs.erasing import Eraser, is_pending
+from jobs.exceptions import (
+    ClusterChanged,
+    EraseRefused,
+    ExchangeUnsupported,
+    LakeMismatch,
+    LeadershipLost,
+    PublishFailed,
+    SealRefused,
+)
 from jobs.mending import Mended, Mender
 from jobs.publishing import Opener, Step, no_step, open_new, publish, remove_leftovers
 from jobs.ranges import RangeTooLarge, read_range
+from jobs.retiring import Retired, Retirer
+from jobs.rewriting import Rewriter
 from jobs.rollup import Rebuilt, rebuild, remove_strays, write_beside
 from jobs.sealer import Sealer
 from jobs.sealing import Sealed, spill_dir
@@ -42,6 +54,7 @@ from jobs.workbench import Workbench
 _SQL = load_statements(__file__)
 _LOCK = 0x6D65_7368_0003
 _MOST_BYTES = 256 * 1024 * 1024  # of a range's rows as text: several times that in memory while it is published
+_RETIRE_SECONDS = 3600.0
 _CUT = {"errors": _SQL["cut_errors"], "executions": _SQL["cut_executions"]}
 _OLDEST = {"errors": _SQL["oldest_error"], "executions": _SQL["oldest_execution"]}
 
@@ -71,6 +84,7 @@ class Mirror:
         max_lag_seconds: float,
         seal_after: timedelta = timedelta(hours=2),
         minute_days: int = 90,
+        lake_days: int = 0,
         opener: Opener = open_new,
         step: Step = no_step,
     ) -> None:
@@ -88,6 +102,9 @@ class Mirror:
         self._identifier = system_identifier(connection)
         self._bench: Workbench | None = None
         self._minute_days = minute_days
+        self._lake_days = lake_days
+        self._next_retiring = 0.0
+        self._retirer = Retirer(connection, lake_dir)
         self._sealer = Sealer(lake_dir, seal_after, minute_days, self._identifier, self._still_leads, step)
         remove_leftovers(lake_dir)
 
@@ -112,6 +129,8 @@ class Mirror:
         if self._bench is not None and not self._stopping:
             try:
                 self._sealer.turn(self._bench, now or datetime.now(UTC), is_news=bool(published))
+                self._erase_in_turn()
+                self._retire_in_turn(now or datetime.now(UTC))
             except LeadershipLost:
                 self._bench = None
                 raise
@@ -142,6 +161,51 @@ class Mirror:
         bench = self._bench = self._bench or Workbench(self._lake_dir, self._still_leads, self._told)
         mender = Mender(self._connection, self._lake_dir, self._identifier, bench, self._still_leads)
         return mender.mend(claimed, postgres_days)
+
+    def erase(self, *, is_alone: bool = True) -> int:
+        """Erase what was asked for, in Postgres and the lake: see `jobs.erasing`. Answers how many days were rewritten.
+        Raises what `mend` raises, and EraseRefused."""
+        self.tick(everything=True)
+        bench = self._workbench()
+        with open_reader(spill_dir(bench)) as reader:
+            rewriter = Rewriter(self._lake_dir, self._identifier, bench, self._still_leads, reader, self._told)
+            eraser = Eraser(self._connection, self._lake_dir, rewriter, reader)
+            return eraser.work(is_alone=is_alone, step=self._told)
+
+    def _erase_in_turn(self) -> None:
+        """What somebody has asked for while the jobs run. One that can't be done now waits for the next turn."""
+        if is_pending(self._connection):
+            try:
+                log.info("erased", days=self.erase(is_alone=False))
+            except (EraseRefused, SealRefused, ExchangeUnsupported, PublishFailed) as error:
+                log.warning("an erasure waits", reason=str(error))
+
+    def retire(self, before: date, most: int = 1_000_000) -> list[Retired]:
+        """Take the rows of the days before `before` out of the lake, at most `most` days: see `jobs.retiring`. Raises
+        what `mend` raises."""
+        bench = self._workbench()
+        done: list[Retired] = []
+        for dataset, day, listing in self._retirer.due(before):
+            if len(done) >= most or self._stopping:
+                break
+            with open_reader(spill_dir(bench)) as reader:
+                rewriter = Rewriter(self._lake_dir, self._identifier, bench, self._still_leads, reader, self._told)
+                retired = self._retirer.retire(rewriter, reader, dataset, day, listing)
+            if retired is not None:
+                done.append(retired)
+                log.info("retired", dataset=dataset, day=str(day), rows=retired.rows)
+        return done
+
+    def _retire_in_turn(self, now: datetime) -> None:
+        """One day at a time, between two publishes; looked for once an hour."""
+        if not self._lake_days or time.monotonic() < self._next_retiring:
+            return
+        self._next_retiring = time.monotonic() + _RETIRE_SECONDS
+        try:
+            if self.retire(now.date() - timedelta(days=self._lake_days), 1):
+                self._next_retiring = 0.0
+        except (SealRefused, ExchangeUnsupported, PublishFailed) as error:
+            log.warning("no day is retired", reason=str(error))
 
     def rebuild_rollups(self, tell: Callable[[str], None] = lambda _: None) -> Rebuilt:
         """Make missing and wrong rollups again, and tell of each file. Raises what `seal` raises."""

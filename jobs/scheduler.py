@@ -102,6 +102,7 @@ class Leader:
                 max_lag_seconds=self._options.mirror_max_lag,
                 seal_after=timedelta(hours=self._options.seal_after_hours),
                 minute_days=self._options.minute_rollup_days,
+                lake_days=self._options.lake_days,
             )
             desk = stack.enter_context(DeliveryDesk(self._options))
             store = Store(url, self._options.lake_dir, application="alerting", max_connections=2)

@@ -21,6 +21,7 @@ from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
 from jobs.accounts import Accounts, Range, Span, keep_accounts
 from jobs.contents import open_reader
+from jobs.erasing import unfinished
 from jobs.exceptions import ClusterChanged, LakeMismatch
 from jobs.housekeeping import partition_days
 from jobs.ranges import ID_COLUMN, read_range
@@ -75,6 +76,11 @@ def verify(connection: Connection, lake_dir: Path) -> Report:
     """Compare both stores, also while the mirror works. Memory is bounded by the largest range and by what DuckDB may
     take; what that can't hold goes to the system's temporary directory."""
     report = Report()
+    if unfinished(connection):
+        report.problems.append(
+            "An erasure isn't finished: the lake has rows that Postgres hasn't any more. The jobs go on with it; where "
+            "they don't run, `meshhook-errors erase --resume` does."
+        )
     with TemporaryDirectory(prefix="meshhook-errors-") as spill, open_reader(Path(spill)) as reader:
         for dataset in DATASETS:
             report.add(_verify_dataset(connection, lake_dir, dataset, reader))

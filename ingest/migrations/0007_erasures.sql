@@ -32,4 +32,4 @@ create table meshhook_errors.retired_days (
 
 comment on table meshhook_errors.retired_days is 'Days whose rows were removed from the lake because of their age. The rollups tell of them.';
 
-insert into meshhook_errors.schema_migrations (version, name) values (8, 'erasures');
+insert into meshhook_errors.schema_migrations (version, name) values (7, 'erasures');

@@ -17,6 +17,7 @@ import typer
 from analytics.exceptions import AnalyticsError
 from ingest.exceptions import IngestError
 from ingest.settings import read_settings, settings, unknown_names
+from jobs.backup_cli import backup, restore
 from jobs.demo_cli import demo
 from jobs.erase_cli import erase
 from jobs.exceptions import JobError, LeadershipLost, StartFailed
@@ -43,6 +44,8 @@ app.command()(query)
 app.command()(export)
 app.command()(catalog)
 app.command()(erase)
+app.command()(backup)
+app.command()(restore)
 keys.command("limit")(limit_key)
 keys.command("trust")(trust_key)
 keys.command("distrust")(distrust_key)

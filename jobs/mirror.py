@@ -52,7 +52,7 @@ from jobs.sealing import Sealed, spill_dir
 from jobs.workbench import Workbench
 
 _SQL = load_statements(__file__)
-_LOCK = 0x6D65_7368_0003
+LOCK = 0x6D65_7368_0003  # of the one mirror
 _MOST_BYTES = 256 * 1024 * 1024  # of a range's rows as text: several times that in memory while it is published
 _RETIRE_SECONDS = 3600.0
 _CUT = {"errors": _SQL["cut_errors"], "executions": _SQL["cut_executions"]}
@@ -96,7 +96,7 @@ class Mirror:
         self._opener = opener
         self._told = step
         self._stopping = False
-        locked = connection.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
+        locked = connection.execute(_SQL["try_lock"], {"key": LOCK}).fetchone()
         if locked != (True,):
             raise LeadershipLost("Another session is the mirror.")
         self._identifier = system_identifier(connection)
@@ -231,7 +231,7 @@ class Mirror:
 
     def _still_leads(self) -> bool:
         """Whether this session, and so this process, is the mirror at this moment."""
-        return self._connection.execute(_SQL["holds_lock"], {"key": _LOCK}).fetchone() == (True,)
+        return self._connection.execute(_SQL["holds_lock"], {"key": LOCK}).fetchone() == (True,)
 
     def _step(self, dataset: Dataset, bench: Workbench, *, everything: bool) -> Published | None:
         listing = list_parts(self._lake_dir, dataset)

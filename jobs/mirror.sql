@@ -1,5 +1,5 @@
 -- horizon: below it every transaction has ended
-select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+select numbered(pg_snapshot_xmin(pg_current_snapshot()))::text::bigint;
 
 -- claim: the range claimed last
 select from_xact::text::bigint, to_xact::text::bigint, system_identifier from mirror_claims where dataset = %(dataset)s;

@@ -19,6 +19,8 @@ from jobs.exceptions import JobError
 from jobs.installation import ADMIN, Installation, Secrets
 
 NOT_YET = 2
+MADE_BY_UP = "made by up"
+"""The name of the keys of an installation's own."""
 _PATIENCE_SECONDS = 3.0
 _SQL = load_statements(__file__)
 
@@ -28,8 +30,8 @@ def prepare(database_url: str, secrets: Secrets) -> None:
     with connect(database_url, "up") as connection:
         migrate(connection)
         vault = Vault(settings().secret_key.get_secret_value() or secrets.secret_key)
-        create_key(connection, "made by up", "ingest", secrets.ingest_key, vault=vault)
-        create_key(connection, "made by up", "admin", secrets.admin_key)
+        create_key(connection, MADE_BY_UP, "ingest", secrets.ingest_key, vault=vault)
+        create_key(connection, MADE_BY_UP, "admin", secrets.admin_key)
         create_user(connection, ADMIN, secrets.admin_password)
 
 

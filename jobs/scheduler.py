@@ -32,7 +32,7 @@ from jobs.mirror import Mirror
 from jobs.pulse import Pulse
 
 _SQL = load_statements(__file__)
-_LOCK = 0x6D65_7368_0002
+LOCK = 0x6D65_7368_0002  # of the one leader
 _STANDBY_SECONDS = 2.0
 _MOST_BACK_OFF = 15.0
 _MOST_SILENCE_SECONDS = 120  # far more than any pause between two statements of a healthy leader
@@ -66,7 +66,7 @@ def run(stop: threading.Event) -> None:
 
 def _lead_or_stand_by(session: Connection, options: Settings, started_at: datetime, stop: threading.Event) -> None:
     while not stop.is_set():
-        if session.execute(_SQL["try_lead"], {"key": _LOCK}).fetchone() == (True,):
+        if session.execute(_SQL["try_lead"], {"key": LOCK}).fetchone() == (True,):
             log.info("leading")
             Leader(session, options, started_at).work(stop)
             return

@@ -1,5 +1,5 @@
 -- position: the watermark, and the horizon below which every transaction has ended
-select watermark.xact_id::text::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+select watermark.xact_id::text::bigint, numbered(pg_snapshot_xmin(pg_current_snapshot()))::text::bigint,
     watermark.system_identifier
 from tally_watermark watermark
 for update;

@@ -13,7 +13,7 @@ from psycopg import sql
 from ingest.database import Connection, connect, migrate
 from jobs.postgres import EmbeddedPostgres
 
-pytest_plugins = ["tests.apis", "tests.listening", "tests.meshhook"]
+pytest_plugins = ["tests.apis", "tests.listening", "tests.meshhook", "tests.installations"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,7 +25,7 @@ def shown(store: Store, moment: datetime) -> dict[str, Any]:
     week, hour = moment - timedelta(days=9), moment - timedelta(hours=1)
     everything = Filters()
     with store.connection() as connection:
-        settings = {
+        settings: dict[str, Any] = {
             "rules": list_rules(connection),
             "channels": list_channels(connection),
             "alerts": [get_alert(connection, alert["id"]) for alert in list_alerts(connection)],
@@ -36,6 +36,7 @@ def shown(store: Store, moment: datetime) -> dict[str, Any]:
             "names": names(connection),
             "stuck": stuck_runs(connection, moment, everything),
         }
+    history = [(view.rule, rule_counts(store, view.rule, hour, moment)) for view in settings["rules"]]
     groups = list_groups(store, week, moment, sort="errors", idle=True)
     events = latest_errors(store, week, moment, everything, 5000, with_metadata=True)
     return settings | {
@@ -50,10 +51,7 @@ def shown(store: Store, moment: datetime) -> dict[str, Any]:
         "by severity": breakdown(store, week, moment, everything, "severity").to_dicts(),
         "events": events.to_dicts(),
         "event": [error_by_id(store, UUID(event)) for event in events["error_id"].head(5)],
-        "thresholds": [
-            (rule_counts(store, view.rule, hour, moment).to_dicts(), backtest(view.rule, rule_counts(store, view.rule, hour, moment)))
-            for view in settings["rules"]
-        ],
+        "thresholds": [(counts.to_dicts(), backtest(rule, counts)) for rule, counts in history],
         "filters": filter_choices(store),
         "any": has_errors(store),
-    }  # fmt: skip
+    }

@@ -105,6 +105,7 @@ class LakeArrival:
         """Raises BackupRefused where something stands there already."""
         self._lake_dir = lake_dir
         self._hall = lake_dir / ".restoring"
+        self._arrived: list[Path] = []
         for dataset in DATASETS:
             if any(path.is_file() for path in (lake_dir / dataset).rglob("*")):
                 raise BackupRefused(
@@ -129,13 +130,13 @@ class LakeArrival:
             for empty in sorted(place.glob("**/"), reverse=True):
                 empty.rmdir()
             folder.rename(place)
+            self._arrived.append(place)
         flush_directory(self._lake_dir)
 
     def vanish(self) -> None:
         """Undo `appear`, as far as it went, and the copy."""
-        for dataset in DATASETS:
-            if not (self._hall / dataset).exists():
-                shutil.rmtree(self._lake_dir / dataset, ignore_errors=True)
+        for place in self._arrived:
+            shutil.rmtree(place, ignore_errors=True)
         self.end()
 
     def end(self) -> None:

@@ -59,6 +59,7 @@ def write_table(connection: Connection, directory: Path, table: str) -> Table:
         _names(columns), sql.Identifier(SCHEMA, table)
     )
     with table_path(directory, table).open("xb") as file, connection.cursor() as cursor:
+        os.fchmod(file.fileno(), 0o600)
         hashed = _Hashed(file)
         with (
             gzip.GzipFile("", "wb", _LEVEL, hashed, mtime=0) as packed,

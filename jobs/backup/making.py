@@ -22,7 +22,7 @@ from jobs.backup.manifest import BackupFailed, Manifest, write_manifest
 from jobs.backup.tables import known_tables, write_table
 from jobs.exceptions import ClusterChanged, LakeMismatch
 from jobs.housekeeping import partition_days
-from jobs.publishing import flush_directory, make_directory
+from jobs.publishing import Step, flush_directory, make_directory, no_step
 
 _SQL = load_statements(__file__)
 
@@ -35,7 +35,9 @@ class _Claim:
     end: int
 
 
-def make_backup(connection: Connection, lake_dir: Path, directory: Path, *, secret_key: str) -> Manifest:
+def make_backup(
+    connection: Connection, lake_dir: Path, directory: Path, *, secret_key: str, step: Step = no_step
+) -> Manifest:
     """Copy tables and lake into `directory`, which must be new or empty; what an earlier backup beside it has of the
     lake is linked.
 
@@ -49,7 +51,9 @@ def make_backup(connection: Connection, lake_dir: Path, directory: Path, *, secr
         with connection.transaction():
             connection.execute(_SQL["one_moment"])
             connection.execute(_SQL["keep_partitions"])
+            step("partitions kept")
             watermarks, files = lake.catch_up()
+            step("lake listed")
             manifest = _copy_tables(connection, directory, secret_key, watermarks)
             for dataset, watermark in watermarks.items():
                 _check_belongs(connection, lake_dir, dataset, watermark, claims[dataset])

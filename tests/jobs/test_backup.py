@@ -156,6 +156,7 @@ def test_a_target_that_holds_something_is_refused(
     seed(connection, database_url, lake_dir)
     backup = tmp_path / "backup"
     back_up(connection, lake_dir, backup)
+    connection.close()  # the mirror's
     with pytest.raises(BackupRefused, match=r"lake at .* isn't empty"):
         load(empty_url, lake_dir, backup)
     with pytest.raises(BackupRefused, match="database isn't empty"):

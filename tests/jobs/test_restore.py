@@ -11,8 +11,9 @@ import pytest
 from analytics.accounts import check_password
 from analytics.lake import list_parts
 from ingest.database import Connection, connect
+from jobs.backup.making import make_backup
 from jobs.verify import verify
-from tests.apis import Api
+from tests.apis import SECRET_KEY, Api
 from tests.end_to_end.running import until
 from tests.installations import (
     VAULT,
@@ -158,3 +159,27 @@ def check_every_error_stands_once(server: str, backup: Path, known: list[UUID], 
             assert set(ids) >= {str(error) for error in known}
             assert restored.execute("select sum(errors)::bigint from error_counts").fetchone() == (len(ids),)
             assert restored.execute("select sum(errors)::bigint from error_groups").fetchone() == (len(ids),)
+
+
+def test_what_is_published_and_sealed_while_a_backup_is_made_is_in_it_once_or_not_at_all(
+    connection: Connection, database_url: str, lake_dir: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    with connect(database_url, "mirror") as session:
+        mirror, watch = mirror_of(session, lake_dir), watch_of(session, database_url, lake_dir)
+        steps = []
+
+        def go_on(step: str) -> None:
+            steps.append(step)
+            for back in (0, 1, 1):
+                insert_error(session, timestamp=now() - timedelta(days=back))
+                mirror.tick(everything=True)
+                watch.tick()
+            mirror.seal(now() + timedelta(days=2))
+            insert_error(session)
+
+        go_on("before")
+        make_backup(connection, lake_dir, tmp_path / "backup", secret_key=SECRET_KEY, step=go_on)
+        known = [row[0] for row in session.execute("select error_id from error_ids")]
+    assert steps == ["before", "partitions kept", "lake listed"]
+    assert len(known) == 12
+    check_every_error_stands_once(postgres_url, tmp_path / "backup", known, tmp_path / "elsewhere")

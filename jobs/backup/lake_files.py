@@ -3,13 +3,17 @@
 They never change and their names are never used again, so what an earlier backup of the same lake has is linked, not
 copied. A file of another lake may bear the same name: size and end of the file tell, for in a Parquet file's footer
 stand the cluster, and where in the file each column lies, with its least and greatest value.
+
+What was made from a file stands under `LAKE/<kind>/…/<dataset>/<day>/`, with a name that begins with that file's. It
+goes along with it.
 """
 
 import contextlib
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from analytics.lake import DATASETS, Dataset, list_parts
@@ -19,6 +23,7 @@ from jobs.publishing import flush_directory, make_directory
 _BLOCK = 1024 * 1024
 _TAIL = 64 * 1024
 _MOST_TRIES = 20
+_MADE_FROM = re.compile(r"^(part-\d{20}-\d{20}-\d+of\d+|sealed-\d{20}-\d{20}-[0-9a-f]{16})-.*\.parquet$")
 
 
 class LakeCopy:
@@ -40,14 +45,24 @@ class LakeCopy:
 
     def _copy_listed(self) -> tuple[dict[Dataset, int], dict[str, Stored]]:
         listings = {dataset: list_parts(self._lake_dir, dataset) for dataset in DATASETS}
-        names = [str(file.path.relative_to(self._lake_dir)) for listing in listings.values() for file in listing.files]
-        for name in names:
-            if name not in self._copied:
-                self._copied[name] = self._copy(name)
-        for name in self._copied.keys() - set(names):
+        listed = [file.path for listing in listings.values() for file in listing.files]
+        names = {str(path.relative_to(self._lake_dir)) for path in [*listed, *self._made_from(listed)]}
+        for name in sorted(names - self._copied.keys()):
+            self._copied[name] = self._copy(name)
+        for name in self._copied.keys() - names:
             lake_path(self._directory, name).unlink()
             del self._copied[name]
+        for path in listed:
+            path.stat()  # as long as it stands, what was made from it does
         return {dataset: listing.watermark for dataset, listing in listings.items()}, dict(self._copied)
+
+    def _made_from(self, listed: Iterable[Path]) -> Iterator[Path]:
+        origins = {(path.parts[-3], path.parts[-2], path.stem) for path in listed}
+        for folder in self._lake_dir.glob("[!.]*/"):
+            for path in folder.rglob("*.parquet") if folder.name not in DATASETS else ():
+                match = _MADE_FROM.match(path.name)
+                if match and (path.parts[-3], path.parts[-2], match[1]) in origins:
+                    yield path
 
     def _copy(self, name: str) -> Stored:
         source, target = self._lake_dir / name, lake_path(self._directory, name)
@@ -101,22 +116,23 @@ def copy_file(source: Path, target: Path) -> Stored:
 class LakeArrival:
     """The lake of a backup on its way into `lake_dir`: it is copied beside its place, then appears at once."""
 
-    def __init__(self, lake_dir: Path) -> None:
-        """Raises BackupRefused where something stands there already."""
+    def __init__(self, lake_dir: Path, names: Iterable[str]) -> None:
+        """`names` are those of the backup's files. Raises BackupRefused where something stands there already."""
         self._lake_dir = lake_dir
         self._hall = lake_dir / ".restoring"
         self._arrived: list[Path] = []
-        for dataset in DATASETS:
-            if any(path.is_file() for path in (lake_dir / dataset).rglob("*")):
+        self._names = sorted(names)
+        for top in {*DATASETS, *(name.partition("/")[0] for name in self._names)}:
+            if any(path.is_file() for path in (lake_dir / top).rglob("*")):
                 raise BackupRefused(
                     f"The lake at {lake_dir} isn't empty. Point LAKE_URL at an empty directory; nothing was restored."
                 )
 
-    def copy(self, directory: Path, names: Iterable[str]) -> None:
+    def copy(self, directory: Path) -> None:
         """Copy the files of a backup. Raises OSError."""
         shutil.rmtree(self._hall, ignore_errors=True)
         make_directory(self._hall)
-        for name in names:
+        for name in self._names:
             target = self._hall / name
             make_directory(target.parent)
             copy_file(lake_path(directory, name), target)
@@ -124,7 +140,7 @@ class LakeArrival:
             flush_directory(folder)
 
     def appear(self) -> None:
-        """Let all datasets stand in the lake. Raises OSError."""
+        """Let everything stand in the lake. Raises OSError."""
         for folder in sorted(self._hall.iterdir()):
             place = self._lake_dir / folder.name
             for empty in sorted(place.glob("**/"), reverse=True):

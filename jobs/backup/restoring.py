@@ -11,8 +11,9 @@ from datetime import date
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
-from ingest.database import Connection, make_partitions, migrate, migrations, system_identifier
+from ingest.database import SCHEMA, Connection, make_partitions, migrate, migrations, system_identifier
 from ingest.statements import filled, load_statements
 from jobs.backup.lake_files import LakeArrival
 from jobs.backup.making import key_mark
@@ -43,11 +44,11 @@ def restore(
     """Load a backup. `connection` is in autocommit mode. Raises BackupRefused, MigrationFailed; nothing is left of the
     backup in the database or the lake then."""
     check_files(directory, manifest)
-    arrival = LakeArrival(lake_dir)
+    arrival = LakeArrival(lake_dir, manifest.lake)
     _lock(connection)
     _prepare(connection, manifest)
     try:
-        arrival.copy(directory, manifest.lake)
+        arrival.copy(directory)
         with connection.transaction():
             _empty(connection, manifest)
             _load(connection, directory, manifest)
@@ -126,7 +127,9 @@ def _adopt(connection: Connection, manifest: Manifest, *, with_secrets: bool) ->
     if (offset := manifest.numbered_to - row[0]) > 0:
         connection.execute(filled(_SQL["number_from"], offset=str(int(offset))))
     identifier = system_identifier(connection)
-    connection.execute(_SQL["adopt_tally"], {"system_identifier": identifier})
+    for (table,) in connection.execute(_SQL["tables_of_a_cluster"]).fetchall():
+        statement = sql.SQL("update {} set system_identifier = %s").format(sql.Identifier(SCHEMA, table))
+        connection.execute(statement, (identifier,))
     for dataset, watermark in manifest.watermarks.items():
         if watermark:
             values = {"dataset": dataset, "watermark": watermark, "system_identifier": identifier}

@@ -21,8 +21,10 @@ select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 create or replace function meshhook_errors.numbered(xact_id xid8) returns xid8
     language sql immutable parallel safe as 'select ($1::text::bigint + {offset})::text::xid8';
 
--- adopt_tally: the tally goes on, in this cluster
-update tally_watermark set system_identifier = %(system_identifier)s;
+-- tables_of_a_cluster: those that say whose transactions they mean
+select c.relname from pg_attribute a join pg_class c on c.oid = a.attrelid
+where c.relnamespace = to_regnamespace('meshhook_errors') and c.relkind = 'r' and a.attname = 'system_identifier'
+    and not a.attisdropped;
 
 -- adopt_claim: up to here the lake is complete, and this database's
 insert into mirror_claims (dataset, from_xact, to_xact, system_identifier)

@@ -1,5 +1,6 @@
 """An installation made of a backup shows the same numbers and goes on."""
 
+import shutil
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 
 from analytics.accounts import check_password
 from analytics.lake import list_parts
+from ingest import database
 from ingest.database import Connection, connect
+from jobs.backup import restoring
 from jobs.backup.making import make_backup
+from jobs.backup.manifest import BackupRefused
 from jobs.verify import verify
 from tests.apis import SECRET_KEY, Api
 from tests.end_to_end.running import until
@@ -183,3 +187,49 @@ def test_what_is_published_and_sealed_while_a_backup_is_made_is_in_it_once_or_no
     assert steps == ["before", "partitions kept", "lake listed"]
     assert len(known) == 12
     check_every_error_stands_once(postgres_url, tmp_path / "backup", known, tmp_path / "elsewhere")
+
+
+def test_what_was_made_from_a_file_of_the_lake_goes_along_with_it(
+    connection: Connection, database_url: str, lake_dir: Path, tmp_path: Path, empty_url: str
+) -> None:
+    seed(connection, database_url, lake_dir)
+    file = next(iter(list_parts(lake_dir, "errors").seals)).path
+    beside = lake_dir / "rollups" / "hour" / "errors" / file.parent.name
+    beside.mkdir(parents=True)
+    shutil.copy(file, beside / f"{file.stem}-0123456789abcdef-kept.parquet")
+    shutil.copy(file, beside / f"part-{1:020}-{2:020}-1of1-0123456789abcdef.parquet")  # of a file that was sealed
+    for number in "12":
+        back_up(connection, lake_dir, tmp_path / "backups" / number)
+    load(empty_url, tmp_path / "elsewhere", tmp_path / "backups" / "2")
+    (arrived,) = (tmp_path / "elsewhere" / "rollups").rglob("*.parquet")
+    assert arrived.relative_to(tmp_path / "elsewhere") == (
+        beside / f"{file.stem}-0123456789abcdef-kept.parquet"
+    ).relative_to(lake_dir)
+    shutil.rmtree(tmp_path / "elsewhere" / "errors")
+    shutil.rmtree(tmp_path / "elsewhere" / "executions")
+    with pytest.raises(BackupRefused, match="isn't empty"):
+        load(empty_url, tmp_path / "elsewhere", tmp_path / "backups" / "1")
+
+
+def test_a_backup_of_an_earlier_version_is_loaded_and_migrated(
+    connection: Connection,
+    database_url: str,
+    lake_dir: Path,
+    tmp_path: Path,
+    empty_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seed(connection, database_url, lake_dir)
+    manifest = back_up(connection, lake_dir, tmp_path / "backup")
+    later = (
+        "alter table meshhook_errors.alert_rules add column owner text not null default 'nobody';"
+        "insert into meshhook_errors.schema_migrations (version, name) values (9999, 'later')"
+    )
+    known = [*database.migrations(), (9999, "later", later)]
+    for module in (database, restoring):
+        monkeypatch.setattr(module, "migrations", lambda: known)
+    load(empty_url, tmp_path / "elsewhere", tmp_path / "backup")
+    with connect(empty_url, "tests") as restored:
+        assert restored.execute("select name, owner from alert_rules").fetchall() == [("too many", "nobody")]
+        versions = [row[0] for row in restored.execute("select version from schema_migrations order by 1")]
+        assert versions[-2:] == [manifest.schema_version, 9999]

@@ -10,4 +10,4 @@ alter table meshhook_errors.error_metrics alter column xact_id set default meshh
 alter table meshhook_errors.execution_metrics alter column xact_id set default meshhook_errors.numbered(pg_current_xact_id());
 alter table meshhook_errors.error_ids alter column xact_id set default meshhook_errors.numbered(pg_current_xact_id());
 
-insert into meshhook_errors.schema_migrations (version, name) values (10, 'numbering');
+insert into meshhook_errors.schema_migrations (version, name) values (8, 'numbering');

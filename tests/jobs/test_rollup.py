@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 import pytest
@@ -18,8 +19,9 @@ from ingest.database import Connection, connect
 from ingest.settings import settings
 from jobs.cli import app
 from jobs.contents import open_reader, parts_of
-from jobs.exceptions import LeadershipLost
+from jobs.exceptions import LeadershipLost, PublishFailed
 from jobs.mirror import Mirror
+from jobs.publishing import open_new
 from jobs.rollup import Telling, forget_rollups, problem_of, roll_up
 from jobs.sealing import finish, merge
 from jobs.verify import verify
@@ -107,6 +109,21 @@ def test_a_publisher_that_dies_between_rollup_and_part_leaves_nothing_wrong(
     Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300).tick(everything=True)
     assert_each_file_has_its_rollups_and_none_is_left(lake_dir)
     assert error_series(store, now() - timedelta(days=3), now() + HOUR, 3600, Filters())["errors"].sum() == 40
+
+
+def test_a_part_that_is_published_at_the_second_try_has_its_rollups_once(
+    connection: Connection, mirror: Mirror, lake_dir: Path
+) -> None:
+    def full_disk(path: Path) -> IO[bytes]:
+        raise OSError(28, "No space left on device")
+
+    insert_many(connection, 20)
+    mirror._opener = full_disk
+    with pytest.raises(PublishFailed):
+        mirror.tick(everything=True)
+    mirror._opener = open_new
+    mirror.tick(everything=True)
+    assert_each_file_has_its_rollups_and_none_is_left(lake_dir)
 
 
 def test_where_rollups_cant_be_written_the_parts_appear_all_the_same(

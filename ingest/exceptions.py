@@ -26,3 +26,7 @@ class SpoolFull(IngestError):
 
 class MigrationFailed(IngestError):
     """A migration can't be applied."""
+
+
+class TakesLong(Exception):
+    """An event that would keep others waiting: have it made where nobody waits for it."""

@@ -5,6 +5,7 @@ event that isn't one is refused.
 """
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import re2
 from pydantic_core import to_json
 
 from ingest.classification import Classifier, facts_of
-from ingest.exceptions import InvalidEvent
+from ingest.exceptions import InvalidEvent, TakesLong
 from ingest.fingerprint import Predecessors, fingerprint, own_fingerprint, previous, refers_to_default
 from ingest.limits import Toll
 from ingest.masking import CUT, MAX_DEPTH, USUAL, Masker, clean
@@ -30,7 +31,9 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _USUAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _ERROR_TYPE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 _MOST_VALUES = 20_000
-_MOST_TEXT, _LONGEST_SECRET = 300_000, 8_000  # characters
+# Characters: of one text, of all together, and what goes after masking of a text that was cut before it.
+_LONGEST_TEXT, _MOST_TEXT, _LONGEST_SECRET = 72_000, 400_000, 8_000
+_QUICK_BYTES = 16_000  # masked at once; the worst text of that length takes a fifth of a second
 _MOST_SCANNED = 1000  # characters of a text that may become the title
 _SEVERITY_OF = {name: name for name in SEVERITIES} | {
     "critical": "high",
@@ -44,6 +47,8 @@ _SEVERITY_OF = {name: name for name in SEVERITIES} | {
 _OWN_FIELDS = frozenset(
     "error_id timestamp source error_type severity workflow_id project_id run_id title fingerprint metadata".split()
 )
+# What rules, groups and titles look at has room before the rest of an event that is too large.
+_TELLING = "message exception node node_type http_status code attempt max_attempts causes frames stack tags".split()
 _OUR_ENTRIES = frozenset(("classified_by", "fingerprint_before"))
 # What they must be to be used; anything else is kept in the metadata.
 _TEXT_FIELDS: tuple[tuple[str, tuple[type, ...]], ...] = (("title", (str,)), ("fingerprint", (str, int, list)))
@@ -63,11 +68,17 @@ class Hall:
         self.sampler = sampler or Sampler()
         self.masker = masker or USUAL
         self.predecessors = Predecessors()
+        self._alone = threading.Lock()  # sampler and limits are for one thread
         self.counted: Counter[str] = Counter()  # errors of which only the count was kept, by the reason
 
-    def normalise(self, raw: JsonObject, received_at: datetime, *, is_trusted: bool = True) -> ErrorEvent:
+    def normalise(
+        self, raw: JsonObject, received_at: datetime, *, is_trusted: bool = True, at_leisure: bool = True
+    ) -> ErrorEvent:
         """Make an event of what a door took in. Without trust the rules alone decide on type and severity,
-        and a rule's title goes before the given one. Raises InvalidEvent, which names the field."""
+        and a rule's title goes before the given one. Raises InvalidEvent, which names the field; where there is no
+        leisure TakesLong, with nothing done, for one whose masking may take more than a moment."""
+        if not at_leisure and _has_long_names(raw):
+            raise TakesLong
         metadata = _metadata(raw)
         source = _source(raw.get("source"), metadata)
         error_id = _error_id(raw.get("error_id"), received_at)
@@ -77,7 +88,7 @@ class Hall:
         run_id = _uuid(raw, "run_id", metadata)
         error_type, severity = _given(raw, self.masker) if is_trusted else _set_aside(raw, metadata)
 
-        metadata, document = _masked(metadata, self.masker)
+        metadata, document = _masked(metadata, self.masker, at_leisure=at_leisure)
         facts = facts_of(source, metadata, self.classifier.tag_names)
         verdict = self.classifier.classify(facts, error_type, severity)
         title = _title(raw.get("title"), metadata, self.masker)
@@ -97,10 +108,22 @@ class Hall:
             group,
         )
 
-    def row(self, raw: JsonObject, received_at: datetime, toll: Toll | None = None, *, is_trusted: bool = True) -> Row:
+    def row(
+        self,
+        raw: JsonObject,
+        received_at: datetime,
+        toll: Toll | None = None,
+        *,
+        is_trusted: bool = True,
+        at_leisure: bool = True,
+    ) -> Row:
         """The same as a row: a counted one where a limit is passed (`toll`), or its group is in a flood. Raises
-        InvalidEvent."""
-        event = self.normalise(raw, received_at, is_trusted=is_trusted)
+        InvalidEvent, TakesLong. For many threads."""
+        event = self.normalise(raw, received_at, is_trusted=is_trusted, at_leisure=at_leisure)
+        with self._alone:
+            return self._row(event, toll)
+
+    def _row(self, event: ErrorEvent, toll: Toll | None) -> Row:
         is_sampled = self.sampler.keeps_details(event)
         if toll is not None and not toll.admits(event.project_id):
             self.counted["limit"] += 1
@@ -141,30 +164,54 @@ def _metadata(raw: JsonObject) -> JsonObject:
     return metadata
 
 
-def _masked(metadata: JsonObject, masker: Masker) -> tuple[JsonObject, bytes]:
-    """The metadata without secrets, and its JSON. A document without any trigger is taken as it is."""
+def _has_long_names(raw: JsonObject) -> bool:
+    """Whether title or fingerprint, of which much is looked at, are far longer than anybody needs."""
+    title, group = raw.get("title"), raw.get("fingerprint")
+    if group is None and title is None:
+        return False
+    parts = group if isinstance(group, list) else (group,)
+    texts = [part for part in (title, *parts) if isinstance(part, str)]
+    return len(parts) > _MOST_SCANNED or sum(map(len, texts)) > _QUICK_BYTES
+
+
+def _masked(metadata: JsonObject, masker: Masker, *, at_leisure: bool) -> tuple[JsonObject, bytes]:
+    """The metadata without secrets, and its JSON. A document without any trigger is taken as it is.
+
+    Raises TakesLong.
+    """
     try:
         document = to_json(metadata, inf_nan_mode="null")
         is_odd = _may_be_deep(document) or b"\\u0000" in document or _has_long_number(document)
         if not (is_odd or masker.needs_walk(document)):
             return fit(metadata, document)
-        if len(document) > 4 * MAX_EVENT_BYTES:
-            metadata = _thinned(metadata, [_MOST_VALUES], masker)
+        is_long, is_huge = len(document) > _QUICK_BYTES, len(document) > 2 * MAX_EVENT_BYTES
     except ValueError:  # lone surrogates, nesting without end
-        metadata = _thinned(metadata, [_MOST_VALUES], masker)
+        is_long = is_huge = True
+    if is_long and not at_leisure:
+        raise TakesLong
+    if is_huge:
+        telling = {name: metadata[name] for name in _TELLING if name in metadata}
+        metadata = _thinned(telling | metadata, [_MOST_VALUES, _MOST_TEXT], masker)
     masked = masker.value(metadata)
     return fit(masked, to_json(masked, inf_nan_mode="null"))
 
 
 def _thinned(value: Any, room: list[int], masker: Masker, depth: int = 0) -> Any:
-    """What would be cut anyway is not worth the search for secrets: at most `room` values, and the start of long texts.
+    """What would be cut anyway is not worth the search for secrets: `room` for so many values and characters, and the
+    start of long texts.
 
     The end of a long text goes after masking, so that no secret is cut in two and its half kept.
     """
     room[0] -= 1
-    if isinstance(value, str) and len(value) > _MOST_TEXT:
-        masked = masker.text(clean(value[:_MOST_TEXT]))
-        return f"{masked[:-_LONGEST_SECRET]} …[cut {len(value) - _MOST_TEXT + _LONGEST_SECRET} characters]"
+    if isinstance(value, str):
+        longest = min(_LONGEST_TEXT, room[1])
+        room[1] -= min(longest, len(value))
+        if len(value) <= longest:
+            return value
+        if longest <= _LONGEST_SECRET:
+            return f"…[cut {len(value)} characters]"
+        masked = masker.text(clean(value[:longest]))
+        return f"{masked[:-_LONGEST_SECRET]} …[cut {len(value) - longest + _LONGEST_SECRET} characters]"
     if isinstance(value, dict | list) and depth > MAX_DEPTH:
         return CUT
     if isinstance(value, dict):

@@ -1,12 +1,11 @@
 """The native door: `POST /api/error-events` takes one error, an array of them, or one a line."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 from ingest.doors.batch import Batch, commit_rows, over_limit
 from ingest.doors.documents import Unreadable
-from ingest.doors.gate import ANYBODY, Gate, Owner, Visit
+from ingest.doors.gate import ANYBODY, Gate, Owner, Turns, Visit
 from ingest.doors.problems import Answer, Problem, answer
 from ingest.exceptions import InvalidEvent
 from ingest.limits import Toll
@@ -15,7 +14,6 @@ from ingest.rows import Row
 PATH = "/api/error-events"
 _ACCEPTED = b'{"accepted":1,"duplicates":0,"rejected":[]}'
 _DUPLICATE = b'{"accepted":0,"duplicates":1,"rejected":[]}'
-_BREATH = 100  # events normalised before other requests get a turn
 
 
 async def take_errors(visit: Visit, gate: Gate) -> Answer:
@@ -24,12 +22,11 @@ async def take_errors(visit: Visit, gate: Gate) -> Answer:
     received_at = datetime.now(UTC)
     if len(items) == 1:
         return await _take_one(items[0], owner, received_at, gate, toll)
-    batch = Batch(len(items))
+    batch, turns = Batch(len(items)), Turns()
     for index, item in enumerate(items):
-        if index % _BREATH == _BREATH - 1:
-            await asyncio.sleep(0)
+        await turns.pass_on()
         try:
-            batch.take(index, _row(item, owner, received_at, gate, toll))
+            batch.take(index, await _row(item, owner, received_at, gate, toll))
         except InvalidEvent as error:
             batch.refuse(index, str(error))
     return await batch.commit(gate, toll)
@@ -38,7 +35,7 @@ async def take_errors(visit: Visit, gate: Gate) -> Answer:
 async def _take_one(item: Any, owner: Owner, received_at: datetime, gate: Gate, toll: Toll) -> Answer:
     """What comes most often, without a list of what became of each."""
     try:
-        row = _row(item, owner, received_at, gate, toll)
+        row = await _row(item, owner, received_at, gate, toll)
     except InvalidEvent as error:
         raise Problem(422, str(error)) from None
     outcome = await commit_rows(gate, (row,))
@@ -49,10 +46,10 @@ async def _take_one(item: Any, owner: Owner, received_at: datetime, gate: Gate, 
     return answer(202, _DUPLICATE if outcome.duplicates else _ACCEPTED, b"application/json")
 
 
-def _row(item: Any, owner: Owner, received_at: datetime, gate: Gate, toll: Toll) -> Row:
+async def _row(item: Any, owner: Owner, received_at: datetime, gate: Gate, toll: Toll) -> Row:
     if isinstance(item, Unreadable):
         raise InvalidEvent(item.reason)
     if not isinstance(item, dict):
         raise InvalidEvent("An event is a JSON object.")
     own = item if owner is ANYBODY else owner.own(item)
-    return gate.hall.row(own, received_at, toll, is_trusted=owner.is_trusted)
+    return await gate.row(own, received_at, toll, owner)

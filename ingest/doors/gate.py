@@ -4,9 +4,14 @@ Doors are plain ASGI applications: they stand before the router, because at thou
 would cost more than theirs.
 """
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -18,10 +23,11 @@ from ingest.doors.bodies import read_body
 from ingest.doors.documents import documents
 from ingest.doors.problems import Answer
 from ingest.doors.room import Room, Share
-from ingest.exceptions import InvalidEvent
+from ingest.exceptions import InvalidEvent, TakesLong
 from ingest.hall import Hall
 from ingest.keys import Grant
 from ingest.limits import Limits, Toll
+from ingest.rows import Row
 from ingest.writer import Writer
 
 
@@ -68,6 +74,24 @@ class Owner:
         return item
 
 
+_TURN_SECONDS = 0.005
+
+
+class Turns:
+    """Gives other requests their turn while many items of one are worked through."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def pass_on(self) -> None:
+        """Between two items: let others have their turn where this one has lasted a few milliseconds."""
+        if time.monotonic() - self._since > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
+
+
 ANYBODY = Owner()
 STRANGER = Owner(is_trusted=False)
 
@@ -92,6 +116,7 @@ class Gate:
     hall: Hall = field(default_factory=Hall)
     limits: Limits = field(default_factory=Limits)
     counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    aside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "long-events"))
 
     async def admit(self, visit: Visit) -> Admitted:
         """The JSON items of a request whose key may send, and whose they are. Raises Problem."""
@@ -100,6 +125,15 @@ class Gate:
         body = await self.body(visit)
         items = documents(body, visit.headers.get(b"content-type", b""), self.max_batch)
         return Admitted(items, owner, self.toll(grant))
+
+    async def row(self, raw: dict[str, Any], received_at: datetime, toll: Toll, owner: Owner) -> Row:
+        """The row of an event. One that takes long is made aside, one after the other, so that it keeps nobody else
+        waiting. Raises InvalidEvent."""
+        try:
+            return self.hall.row(raw, received_at, toll, is_trusted=owner.is_trusted, at_leisure=False)
+        except TakesLong:
+            make = partial(self.hall.row, raw, received_at, toll, is_trusted=owner.is_trusted)
+            return await asyncio.get_running_loop().run_in_executor(self.aside, make)
 
     def toll(self, grant: Grant) -> Toll:
         """What a request with this key is asked for."""

@@ -25,7 +25,7 @@ class Predecessors:
             return None
         if len(self._told) >= _MOST_REMEMBERED:  # told once more it does no harm
             for forgotten in list(self._told)[: _MOST_REMEMBERED // 2]:
-                del self._told[forgotten]
+                self._told.pop(forgotten, None)
         self._told[seen] = None
         return older()
 

@@ -4,13 +4,12 @@ Records of severity ERROR and above, and those with an exception of any severity
 accepted and counted, so that a service can send all of its logs here and elsewhere alike.
 """
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
 from ingest.access import bearer
 from ingest.doors.batch import commit_rows, over_limit
-from ingest.doors.gate import Gate, Owner, Visit
+from ingest.doors.gate import Gate, Owner, Turns, Visit
 from ingest.doors.otlp.answers import JSON, Encoding, encoding_of, failed, taken
 from ingest.doors.otlp.events import PROJECT, raw_event
 from ingest.doors.otlp.logs import Identities, LogRecord, Reading, Refused
@@ -22,7 +21,6 @@ from ingest.keys import Grant
 from ingest.rows import Row
 
 PATH = "/v1/logs"
-_BREATH = 100  # records read before other requests get a turn
 _MOST_REASONS = 3
 _MOST_PROJECTS = 100  # named in one request
 _LONGEST_REFERENCE = 200
@@ -44,10 +42,9 @@ async def _taken(visit: Visit, gate: Gate, encoding: Encoding) -> Answer:
     grant = await gate.access.require(bearer(visit.header(b"authorization")), "ingest")
     owner = await gate.owner(grant, visit.parameter("project"))
     body = await gate.body(visit)
-    intake = _Intake(gate, grant, owner, visit.share)
+    intake, turns = _Intake(gate, grant, owner, visit.share), Turns()
     for index, reading in enumerate(encoding.read(body, gate.max_batch)):
-        if index % _BREATH == _BREATH - 1:
-            await asyncio.sleep(0)
+        await turns.pass_on()
         await intake.add(index, reading)
     return await intake.commit(encoding)
 
@@ -111,7 +108,7 @@ class _Intake:
         project = await self._project(record, raw["metadata"])
         raw["error_id"] = self._identities.identify(record, project)
         raw["project_id"] = None if project is None else str(project)
-        return self._gate.hall.row(raw, self._received_at, self._toll, is_trusted=self._owner.is_trusted)
+        return await self._gate.row(raw, self._received_at, self._toll, self._owner)
 
     async def _project(self, record: LogRecord, metadata: dict[str, object]) -> UUID | None:
         """Whose the record is: as it says itself, else its resource, else the request. A name that nothing has is kept

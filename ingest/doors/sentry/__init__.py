@@ -4,7 +4,6 @@ Events become errors, sessions become trials, client reports are counted. Any ot
 that no SDK ever sees an error for what we have no use for.
 """
 
-import asyncio
 import binascii
 import json
 import re
@@ -16,7 +15,7 @@ from ingest.access import bearer
 from ingest.doors.batch import commit_rows, over_limit
 from ingest.doors.decompression import decompressed
 from ingest.doors.documents import check_values, parsed
-from ingest.doors.gate import Gate, Owner, Visit
+from ingest.doors.gate import Gate, Owner, Turns, Visit
 from ingest.doors.problems import Answer, Problem, answer
 from ingest.doors.sentry.events import raw_event
 from ingest.doors.sentry.framing import Envelope, Item, read_envelope
@@ -36,7 +35,6 @@ _HELD_BACK = {
     "title": "Errors that an SDK held back while it was above a limit",
     "fingerprint": "sentry-ratelimit-backoff",
 }
-_BREATH = 100  # items read before other requests get a turn
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "X-Sentry-Error, X-Sentry-Rate-Limits, Retry-After",
@@ -135,14 +133,14 @@ def _unwrapped(body: bytes, limit: int) -> bytes:
 async def _store(envelope: Envelope, owner: Owner, gate: Gate, toll: Toll) -> Answer:
     received_at = datetime.now(UTC)
     rows: list[Row] = []
+    turns = Turns()
     problem = envelope.damage
     event_id = text(envelope.headers.get("event_id"))
-    for number, item in enumerate(envelope.items):
-        if number % _BREATH == _BREATH - 1:
-            await asyncio.sleep(0)
+    for item in envelope.items:
+        await turns.pass_on()
         gate.counts["sentry_items", item.kind if item.kind in _KNOWN_KINDS else "other"] += 1
         try:
-            taken = _rows(item, envelope, owner, received_at, gate, toll)
+            taken = await _rows(item, envelope, owner, received_at, gate, toll)
         except InvalidEvent as error:
             problem = problem or str(error)
         else:
@@ -162,14 +160,16 @@ async def _store(envelope: Envelope, owner: Owner, gate: Gate, toll: Toll) -> An
     return answer(200, json.dumps({"id": event_id} if event_id else {}).encode(), b"application/json", _CORS)
 
 
-def _rows(item: Item, envelope: Envelope, owner: Owner, received_at: datetime, gate: Gate, toll: Toll) -> list[Row]:
+async def _rows(
+    item: Item, envelope: Envelope, owner: Owner, received_at: datetime, gate: Gate, toll: Toll
+) -> list[Row]:
     """What an item adds. Raises InvalidEvent where it can't be read."""
     if item.kind == "event":
         event = _payload(item)
         if record(event).get("type") in _NO_ERRORS:
             return []
         raw = raw_event(event, envelope.headers.get("event_id"))
-        return [gate.hall.row(owner.own(raw), received_at, toll, is_trusted=owner.is_trusted)]
+        return [await gate.row(owner.own(raw), received_at, toll, owner)]
     if item.kind == "session":
         return [execution_row(report) for report in session_reports(_payload(item), owner.project_id, received_at)]
     if item.kind == "sessions":

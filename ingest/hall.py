@@ -93,7 +93,7 @@ class Hall:
         verdict = self.classifier.classify(facts, error_type, severity)
         title = _title(raw.get("title"), metadata, self.masker)
         group, older = _group(raw.get("fingerprint"), source, metadata, title, self.masker)
-        before = self.predecessors.first(project_id, group, older)
+        before = self.predecessors.first(project_id, group, older, received_at)
         return ErrorEvent(
             error_id,
             timestamp,

@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ALONE = "$$python" -c 'import fcntl, subprocess, sys; lock = open("Makefile"); fcntl.flock(lock, fcntl.LOCK_EX); \
 	sys.exit(subprocess.call(sys.argv[1:]))' $(MAKE) --silent --no-print-directory PYTHON="$$python"
 
-.PHONY: env env-dev up test check bench scores docs fuzz crash-matrix lock fmt clean
+.PHONY: env env-dev up test check bench bench-long scores docs fuzz crash-matrix lock fmt clean
 
 env env-dev:
 	@if $(BIN)/python -c '' 2>/dev/null; then python=$(BIN)/python; else python="$(PYTHON)"; \
@@ -53,6 +53,10 @@ check: env-dev
 
 bench: env-dev
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# The lake with a hundred million errors; `make bench ARGS=lake` has ten.
+bench-long: env-dev
+	@$(BIN)/python -m tests.bench lake --errors 100000000 $(ARGS)
 
 scores: env-dev
 	@$(BIN)/python -m tests.scores $(ARGS)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import platform
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import capture, hall, ingest, latency, meshhook
+from tests.bench import capture, hall, ingest, lake, latency, meshhook
 from tests.end_to_end.running import ROOT, running
 from tests.end_to_end.storm import STORM, storm
 
@@ -157,7 +158,11 @@ def meshhook_rows(cost: meshhook.Cost) -> list[Row]:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print, write. `lake` as the first argument: the lake alone."""
+    if sys.argv[1:2] == ["lake"]:
+        del sys.argv[1]
+        lake.main()
+        return
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--seconds", type=float, default=4, help="length of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind; the median counts")

@@ -1,7 +1,7 @@
 """A history of any size as a lake, the same for the same seed: bursts, days and nights, few groups with most errors.
 
-The files are what the mirror would have sealed: its own statement writes them, its own rollups stand beside them. Memory
-is bounded by one day.
+The files are what the mirror would have sealed: its own statement writes them, its own rollups stand beside them.
+Memory is bounded by one day.
 """
 
 import argparse

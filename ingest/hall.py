@@ -33,6 +33,7 @@ _ERROR_TYPE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 _MOST_VALUES = 20_000
 # Characters: of one text, of all together, and what goes after masking of a text that was cut before it.
 _LONGEST_TEXT, _MOST_TEXT, _LONGEST_SECRET = 72_000, 400_000, 8_000
+_LONGEST_WORD = 200
 _QUICK_BYTES = 16_000  # masked at once; the worst text of that length takes a fifth of a second
 _MOST_SCANNED = 1000  # characters of a text that may become the title
 _SEVERITY_OF = {name: name for name in SEVERITIES} | {
@@ -210,8 +211,9 @@ def _thinned(value: Any, room: list[int], masker: Masker, depth: int = 0) -> Any
             return value
         if longest <= _LONGEST_SECRET:
             return f"…[cut {len(value)} characters]"
-        masked = masker.text(clean(value[:longest]))
-        return f"{masked[:-_LONGEST_SECRET]} …[cut {len(value) - longest + _LONGEST_SECRET} characters]"
+        start = masker.text(clean(value[:longest]))[:-_LONGEST_SECRET]
+        start = start[: max(start.rfind(" "), len(start) - _LONGEST_WORD)]  # half a mark would swallow the note
+        return f"{start} …[cut {len(value) - longest + _LONGEST_SECRET} characters]"
     if isinstance(value, dict | list) and depth > MAX_DEPTH:
         return CUT
     if isinstance(value, dict):

@@ -116,8 +116,11 @@ class Mirror:
         published: list[Published] = []
         try:
             for dataset in DATASETS:
+                horizon = self._horizon() if everything else None  # who goes on writing mustn't keep it up for ever
                 while not self._stopping and (done := self._step(dataset, bench, everything=everything)) is not None:
                     published.append(done)
+                    if horizon is not None and done.end >= horizon:
+                        break
         except LeadershipLost:
             self._bench = None
             raise

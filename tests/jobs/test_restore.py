@@ -134,7 +134,7 @@ def test_backups_under_load_lose_nothing_and_repeat_nothing(
         thread.start()
     made = []
     try:
-        until(lambda: len(sent) > 100 and len(list_parts(lake_dir, "errors").seals) == 3)
+        until(lambda: len(sent) > 100 and len(list_parts(lake_dir, "errors").seals) == 3, seconds=80)
         for number in range(4):
             known = list(sent)
             back_up(connection, lake_dir, tmp_path / "backups" / str(number))

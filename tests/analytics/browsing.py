@@ -9,10 +9,13 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from analytics.accounts import create_user
+from ingest.database import Connection
 from tests import browser as system_browser
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
+PASSWORD = "correct horse battery"
 START_SECONDS = 60_000
 OPEN = ("-m", "streamlit", "run", "app.py", "--server.address=127.0.0.1")  # without its sign-in
 SIGNED_IN = ("-P", "-m", "jobs.cli", "app")
@@ -45,3 +48,15 @@ def tab(command: Sequence[str], database_url: str, lake_dir: Path) -> Iterator[P
     finally:
         server.terminate()
         server.wait()
+
+
+@contextmanager
+def signed_in_tab(connection: Connection, database_url: str, lake_dir: Path, path: str) -> Iterator[Page]:
+    """A tab at `path` of the dashboard as it really runs, with Ann signed in."""
+    create_user(connection, "ann", PASSWORD)
+    with tab(SIGNED_IN, database_url, lake_dir) as page:
+        page.goto(f"/sign-in?next={path}")
+        page.get_by_label("Name").fill("ann")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        yield page

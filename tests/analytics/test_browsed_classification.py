@@ -1,68 +1,25 @@
 """A rule as somebody makes it in a browser: signed in, tried, saved under their name, moved, and found by a link."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from analytics.accounts import create_user
 from analytics.classification_store import create_rule, rulebook
 from ingest.classification import Rule, shipped_rules
 from ingest.database import Connection
-from tests import browser as system_browser
+from tests.analytics.browsing import START_SECONDS, signed_in_tab
 from tests.listening import until
-from tests.ports import free_port
 from tests.seeding import insert_error
-
-ROOT = Path(__file__).parents[2]
-PASSWORD = "correct horse battery"
-START_SECONDS = 60_000
 
 
 @pytest.fixture
 def page(connection: Connection, database_url: str, tmp_path: Path) -> Iterator[Page]:
     """A tab at the dashboard as it really runs, with Ann signed in."""
-    create_user(connection, "ann", PASSWORD)
-    port = free_port()
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "LAKE_URL": str(tmp_path / "lake"),
-        "MESHHOOK_ERRORS_DATA_DIR": str(tmp_path),
-        "MESHHOOK_ERRORS_APP_PORT": str(port),
-    }
-    path = system_browser.find()
-    assert path, "no browser: `make test` finds or installs one"
-    log = (tmp_path / "app.log").open("w")
-    server = subprocess.Popen([sys.executable, "-m", "jobs.cli", "app"], cwd=ROOT, env=environment, stderr=log)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=system_browser.FLAGS)
-            context = browser.new_context(base_url=f"http://127.0.0.1:{port}", viewport={"width": 1440, "height": 1000})
-            tab = context.new_page()
-            until(lambda: _answers(tab), 60)
-            tab.fill("#name", "ann")
-            tab.fill("#password", PASSWORD)
-            tab.get_by_role("button", name="Sign in").click()
-            yield tab
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
-        log.close()
-
-
-def _answers(tab: Page) -> bool:
-    try:
-        tab.goto("/sign-in?next=/classification")
-    except Exception:  # noqa: BLE001 - not yet
-        return False
-    return True
+    with signed_in_tab(connection, database_url, tmp_path / "lake", "/classification") as tab:
+        yield tab
 
 
 def test_a_rule_is_tried_and_saved_under_the_name_of_whoever_is_signed_in(connection: Connection, page: Page) -> None:

@@ -8,25 +8,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from analytics.accounts import create_user
 from ingest.database import Connection
 from jobs.tally import Tally
-from tests.analytics.browsing import SIGNED_IN, START_SECONDS, tab
+from tests.analytics.browsing import START_SECONDS, signed_in_tab
 from tests.seeding import insert_error, now
 
-PASSWORD = "correct horse battery"
 MINUTE = timedelta(minutes=1)
 SOON = 15_000
 
 
 @pytest.fixture
 def page(connection: Connection, database_url: str, lake_dir: Path) -> Iterator[Page]:
-    create_user(connection, "ann", PASSWORD)
-    with tab(SIGNED_IN, database_url, lake_dir) as page:
-        page.goto("/sign-in?next=/errors")
-        page.get_by_label("Name").fill("ann")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+    with signed_in_tab(connection, database_url, lake_dir, "/errors") as page:
         yield page
 
 

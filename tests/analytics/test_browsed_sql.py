@@ -1,67 +1,27 @@
 """The page SQL in a browser, behind the sign-in: typed, run with Ctrl+Enter, cancelled, drawn, taken away, linked."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from analytics.accounts import create_user
 from ingest.database import Connection
-from tests import browser as system_browser
+from tests.analytics.browsing import signed_in_tab
 from tests.analytics.lake_files import DAYS, make_lake
-from tests.listening import until
-from tests.ports import free_port
 
-ROOT = Path(__file__).parents[2]
-PASSWORD = "correct horse battery"
 PATIENCE = 30_000
 
 
 @pytest.fixture
 def page(connection: Connection, database_url: str, tmp_path: Path) -> Iterator[Page]:
     """A tab at the page, as the dashboard really runs, with Ann signed in."""
-    create_user(connection, "ann", PASSWORD)
-    port = free_port()
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "LAKE_URL": str(make_lake(tmp_path / "lake", datetime.now(UTC).date() - timedelta(days=DAYS - 1))),
-        "MESHHOOK_ERRORS_DATA_DIR": str(tmp_path),
-        "MESHHOOK_ERRORS_APP_PORT": str(port),
-    }
-    path = system_browser.find()
-    assert path, "no browser: `make test` finds or installs one"
-    log = (tmp_path / "app.log").open("w")
-    server = subprocess.Popen([sys.executable, "-m", "jobs.cli", "app"], cwd=ROOT, env=environment, stderr=log)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=system_browser.FLAGS)
-            context = browser.new_context(base_url=f"http://127.0.0.1:{port}", viewport={"width": 1440, "height": 1400})
-            tab = context.new_page()
-            until(lambda: _answers(tab), 60)
-            tab.fill("#name", "ann")
-            tab.fill("#password", PASSWORD)
-            tab.get_by_role("button", name="Sign in").click()
-            yield tab
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
-        log.close()
-
-
-def _answers(tab: Page) -> bool:
-    try:
-        tab.goto("/sign-in?next=/sql")
-    except Error:
-        return False
-    return True
+    lake_dir = make_lake(tmp_path / "lake", datetime.now(UTC).date() - timedelta(days=DAYS - 1))
+    with signed_in_tab(connection, database_url, lake_dir, "/sql") as tab:
+        tab.set_viewport_size({"width": 1440, "height": 1400})
+        yield tab
 
 
 def test_a_question_is_typed_run_cancelled_drawn_taken_away_and_linked(page: Page, tmp_path: Path) -> None:

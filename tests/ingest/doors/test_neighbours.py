@@ -58,6 +58,6 @@ def test_what_is_hard_to_mask_keeps_no_neighbour_waiting(project: Project, body:
         waited.append(post(project, "/api/error-events", b'{"message": "neighbour"}'))
         time.sleep(0.02)
 
-    assert took[0] > 1, "it was hard"
+    assert len(waited) > 3, "it was hard"
     assert max(waited) < took[0] / 3
     assert len(project.events()) == EVENTS + len(waited)

@@ -78,6 +78,7 @@ def _whole(shape: str, size: int) -> dict[str, Any]:
     return {"exception": {"type": text, "module": text, "value": text}, "frames": [frame] * 50, "causes": [frame] * 50}
 
 
+@pytest.mark.timeout(60)  # all together take some seconds; what isn't linear in one of them takes minutes
 @pytest.mark.parametrize("is_stack", [False, True], ids=["frames", "stack"])
 def test_hostile_events_are_bounded(is_stack: bool) -> None:
     size = 256 * 1024
@@ -85,15 +86,14 @@ def test_hostile_events_are_bounded(is_stack: bool) -> None:
         metadata = _whole(shape, size)
         if is_stack:
             metadata |= {"frames": [], "stack": "\n" + (shape * size)[:size], "message": "boom"}
-        began = time.perf_counter()
-        fingerprint("worker", metadata, "t")
-        assert time.perf_counter() - began < 0.25, repr(shape)
+        assert fingerprint("worker", metadata, "t").startswith("2-"), repr(shape)
 
 
 def _lasts(text: str) -> float:
-    began = time.perf_counter()
+    """Seconds of processor time: others may be at work on the machine."""
+    began = time.thread_time()
     template.__wrapped__(text)
-    return time.perf_counter() - began
+    return time.thread_time() - began
 
 
 @pytest.mark.parametrize("end", ["", "!", "\0"])

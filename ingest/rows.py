@@ -37,22 +37,22 @@ class Row(NamedTuple):
 
 def error_row(event: ErrorEvent) -> Row:
     """The row of an error."""
-    return Row("errors", event.error_id, _error_line(event, event.metadata))
+    return Row("errors", event.error_id, _error_line(event, event.metadata, event.run_id))
 
 
 def counted_row(event: ErrorEvent) -> Row:
     """The row of an error of which only the count is kept: its time, dimensions and group."""
-    return Row("errors", event.error_id, _error_line(event._replace(run_id=None), _COUNTED), is_counted=True)
+    return Row("errors", event.error_id, _error_line(event, _COUNTED, None), is_counted=True)
 
 
-def _error_line(event: ErrorEvent, metadata: bytes) -> bytes:
+def _error_line(event: ErrorEvent, metadata: bytes, run_id: str | None) -> bytes:
     return (
         # Source, type and severity are words that the hall has checked.
         f"{event.error_id}\t{event.timestamp.isoformat()}\t{event.source}\t{event.error_type}\t{event.severity}\t"
         f"{event.workflow_id or _NULL}\t".encode()
         # JSON escapes control characters itself: a backslash is all that COPY would misread.
         + metadata.replace(b"\\", b"\\\\")
-        + f"\t{event.project_id or _NULL}\t{event.run_id or _NULL}\t".encode()
+        + f"\t{event.project_id or _NULL}\t{run_id or _NULL}\t".encode()
         + f"{_text(event.title)}\t{_text(event.fingerprint)}\t{event.stands_for}\n".encode()
     )
 

@@ -15,16 +15,18 @@ from uuid import UUID
 import re2
 from pydantic_core import to_json
 
-from ingest.classification import Classifier, facts_of
+from ingest.classification import Classifier
 from ingest.exceptions import InvalidEvent, TakesLong
-from ingest.fingerprint import Predecessors, fingerprint, own_fingerprint, previous, refers_to_default
+from ingest.fingerprint import Predecessors, own_fingerprint, previous, refers_to_default
+from ingest.likeness import Likenesses
 from ingest.limits import Toll
 from ingest.masking import CUT, MAX_DEPTH, USUAL, Masker, clean
-from ingest.models import MAX_EVENT_BYTES, MAX_TITLE, SEVERITIES, SOURCES, ErrorEvent, JsonObject
+from ingest.models import MAX_EVENT_BYTES, SEVERITIES, SOURCES, ErrorEvent, JsonObject
 from ingest.rows import Row, counted_row, error_row
 from ingest.sampling import Sampler
 from ingest.settings import Settings
 from ingest.sizes import fit
+from ingest.titles import MOST_SCANNED, title_by_rule, title_line
 from ingest.uuid7 import uuid7
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -35,7 +37,6 @@ _MOST_VALUES = 20_000
 _LONGEST_TEXT, _MOST_TEXT, _LONGEST_SECRET = 72_000, 400_000, 8_000
 _LONGEST_WORD = 200
 _QUICK_BYTES = 16_000  # masked at once; the worst text of that length takes a fifth of a second
-_MOST_SCANNED = 1000  # characters of a text that may become the title
 _SEVERITY_OF = {name: name for name in SEVERITIES} | {
     "critical": "high",
     "fatal": "high",
@@ -69,6 +70,7 @@ class Hall:
         self.sampler = sampler or Sampler()
         self.masker = masker or USUAL
         self.predecessors = Predecessors()
+        self._likenesses = Likenesses()
         self._alone = threading.Lock()  # sampler and limits are for one thread
         self.counted: Counter[str] = Counter()  # errors of which only the count was kept, by the reason
 
@@ -90,10 +92,11 @@ class Hall:
         error_type, severity = _given(raw, self.masker) if is_trusted else _set_aside(raw, metadata)
 
         metadata, document = _masked(metadata, self.masker, at_leisure=at_leisure)
-        facts = facts_of(source, metadata, self.classifier.tag_names)
+        given, own = raw.get("title"), raw.get("fingerprint")
+        line = _title_line(given, self.masker) if given else ""
+        facts, title, usual = self._likenesses.of(source, metadata, len(document), line, self.classifier.tag_names)
         verdict = self.classifier.classify(facts, error_type, severity)
-        title = _title(raw.get("title"), metadata, self.masker)
-        group, older = _group(raw.get("fingerprint"), source, metadata, title, self.masker)
+        group, older = _group(own, usual, source, metadata, title, self.masker)
         before = self.predecessors.first(project_id, group, older, received_at)
         return ErrorEvent(
             error_id,
@@ -105,7 +108,7 @@ class Hall:
             _with_ours(document, verdict.rule, before),
             project_id,
             run_id,
-            _title_by_rule(raw.get("title") if is_trusted else None, verdict.title) or title,
+            title_by_rule(given if is_trusted else None, verdict.title) or title,
             group,
         )
 
@@ -172,7 +175,7 @@ def _has_long_names(raw: JsonObject) -> bool:
         return False
     parts = group if isinstance(group, list) else (group,)
     texts = [part for part in (title, *parts) if isinstance(part, str)]
-    return len(parts) > _MOST_SCANNED or sum(map(len, texts)) > _QUICK_BYTES
+    return len(parts) > MOST_SCANNED or sum(map(len, texts)) > _QUICK_BYTES
 
 
 def _masked(metadata: JsonObject, masker: Masker, *, at_leisure: bool) -> tuple[JsonObject, bytes]:
@@ -245,13 +248,19 @@ def _with_ours(document: bytes, rule: str, before: str | None) -> bytes:
     return b"{" + entry if document == b"{}" else document[:-1] + b"," + entry
 
 
+def _title_line(given: Any, masker: Masker) -> str:
+    """The title that the sender gives, empty for none."""
+    return title_line(masker.value(given.lstrip()[: 20 * MOST_SCANNED])) if isinstance(given, str) else ""
+
+
 def _group(
-    given: Any, source: str, metadata: JsonObject, title: str, masker: Masker
+    given: Any, usual: str, source: str, metadata: JsonObject, title: str, masker: Masker
 ) -> tuple[str, Callable[[], str | None]]:
-    """The group of an error, and how to find out what the version before would have called it."""
-    own = own_fingerprint(given, lambda: fingerprint(source, metadata, title), masker.value) if given else None
+    """The group of an error, its `usual` one where none is given, and how to find out what the version before would
+    have called it."""
+    own = own_fingerprint(given, lambda: usual, masker.value) if given else None
     if own is None:
-        return fingerprint(source, metadata, title), lambda: previous(source, metadata, title)
+        return usual, lambda: previous(source, metadata, title)
     if refers_to_default(given):
         return own, lambda: own_fingerprint(given, lambda: previous(source, metadata, title), masker.value)
     return own, lambda: None
@@ -354,35 +363,3 @@ def _severity(value: Any) -> str | None:
     if severity is None:
         raise InvalidEvent(f"severity: must be one of {', '.join(SEVERITIES)}.")
     return severity
-
-
-def _title_by_rule(given: Any, by_rule: str | None) -> str:
-    """What the rule says where no title was given. It stands beside the fingerprint: a rule re-groups nothing."""
-    return "" if by_rule is None or (isinstance(given, str) and given.strip()) else _line(by_rule)
-
-
-def _title(given: Any, metadata: JsonObject, masker: Masker) -> str:
-    """One readable line: what was given, else the node, the exception's type and the message's first line."""
-    line = _line(masker.value(given.lstrip()[: 20 * _MOST_SCANNED])) if isinstance(given, str) else ""
-    if line:
-        return line
-    exception = metadata.get("exception")
-    kind = exception.get("type") if isinstance(exception, dict) else None
-    message = metadata.get("message")
-    if not isinstance(message, str) and isinstance(exception, dict):
-        message = exception.get("value")
-    node = metadata.get("node")
-    parts = [part.strip() for part in (node, kind, message) if isinstance(part, str) and part.strip()]
-    if len(parts) > 1 and parts[-1].startswith(f"{parts[-2]}:"):
-        del parts[-2]  # «TypeError: TypeError: fetch failed»
-    return _line(": ".join(parts)) or "Error without a message"
-
-
-def _line(text: str) -> str:
-    first = next(iter(text.strip()[:_MOST_SCANNED].splitlines()), "")
-    if not first.isprintable():
-        first = "".join(character if character.isprintable() else " " for character in first)
-    if "  " in first:
-        first = " ".join(first.split())
-    first = first.strip()
-    return first if len(first) <= MAX_TITLE else f"{first[: MAX_TITLE - 1]}…"

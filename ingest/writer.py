@@ -55,6 +55,7 @@ class Writer:
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._idle = _LANES
         self.connected = False
         self.committed = 0
         self.transactions = 0
@@ -87,12 +88,19 @@ class Writer:
         """Requests that wait for their transaction."""
         return len(self._waiting)
 
+    @property
+    def is_about_to_write(self) -> bool:
+        """Whether a lane only needs its turn to take over what waits."""
+        return self._idle > 0 and bool(self._waiting)
+
     async def _run(self, lane: Lane) -> None:
         while self._waiting or not self._stopping:
             await self._arrived.wait()
             await asyncio.sleep(0)  # whoever is about to hand something over comes along
             if self._waiting:
+                self._idle -= 1
                 await self._write_group(lane, self._take_group())
+                self._idle += 1
             elif not self._stopping:
                 self._arrived.clear()
 

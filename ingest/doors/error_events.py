@@ -22,7 +22,7 @@ async def take_errors(visit: Visit, gate: Gate) -> Answer:
     received_at = datetime.now(UTC)
     if len(items) == 1:
         return await _take_one(items[0], owner, received_at, gate, toll)
-    batch, turns = Batch(len(items)), Turns()
+    batch, turns = Batch(len(items)), Turns(gate.writer)
     for index, item in enumerate(items):
         await turns.pass_on()
         try:

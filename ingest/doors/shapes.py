@@ -10,8 +10,6 @@ _WORDS_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 def text(value: Any) -> str | None:
     """A text that says something; numbers as text."""
-    if value is None:
-        return None
     if isinstance(value, str):
         return value or None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -21,8 +19,10 @@ def text(value: Any) -> str | None:
 
 def start_of(text: str, most: int) -> str:
     """At most `most` characters, without a word that is cut in two: masking knows a token, and not the half of one."""
+    if len(text) <= most:
+        return text
     start = text[:most]
-    return start.rstrip(_WORDS_LETTERS) if len(text) > most and text[most] in _WORDS_LETTERS else start
+    return start.rstrip(_WORDS_LETTERS) if text[most] in _WORDS_LETTERS else start
 
 
 def record(value: Any) -> JsonObject:

@@ -1,11 +1,13 @@
 """The writer with a real Postgres and a real spool: what waits on disk gets in, what can't is kept aside."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 from ingest.database import Connection
+from ingest.doors.gate import Turns
 from ingest.rows import Row
 from ingest.spool import Spool
 from ingest.writer import Writer
@@ -54,3 +56,25 @@ def test_a_stopped_writer_leaves_its_segments_to_others(
     asyncio.run(run())
     drained(database_url, Spool(tmp_path, PLENTY))
     assert counts(connection) == (1, 0)
+
+
+def test_a_request_with_many_items_is_written_while_the_next_ones_are_worked_through(
+    connection: Connection, database_url: str, tmp_path: Path
+) -> None:
+    async def run() -> int:
+        writer = Writer(database_url, Spool(tmp_path, PLENTY))
+        await writer.start()
+        await writer.write([an_error()])  # connected
+        before = writer.transactions
+
+        async def request() -> None:
+            await Turns(writer).pass_on()
+            time.sleep(0.02)
+            await writer.write([an_error()])
+
+        await asyncio.gather(*(request() for _ in range(6)))
+        await writer.stop()
+        return writer.transactions - before
+
+    assert asyncio.run(run()) > 1  # the first didn't wait for the last
+    assert counts(connection) == (7, 0)

@@ -42,7 +42,7 @@ async def _taken(visit: Visit, gate: Gate, encoding: Encoding) -> Answer:
     grant = await gate.access.require(bearer(visit.header(b"authorization")), "ingest")
     owner = await gate.owner(grant, visit.parameter("project"))
     body = await gate.body(visit)
-    intake, turns = _Intake(gate, grant, owner, visit.share), Turns()
+    intake, turns = _Intake(gate, grant, owner, visit.share), Turns(gate.writer)
     for index, reading in enumerate(encoding.read(body, gate.max_batch)):
         await turns.pass_on()
         await intake.add(index, reading)

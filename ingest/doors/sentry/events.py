@@ -28,6 +28,7 @@ _SEVERITY_OF_LEVEL = {
 _TEXTS = ("release", "environment", "dist", "server_name", "transaction", "platform", "logger", "culprit")
 _OURS = ("workflow_id", "run_id", "project_id")
 _FACTS = ("node", "node_type", "attempt", "max_attempts", "workflow_slug", "workflow_version")
+_USUAL_ID = re.compile(r"[0-9a-f]{32}").fullmatch
 _MOST_BREADCRUMBS = 20
 _LONGEST_TEMPLATE = 20_000
 _MOST_PARAMETERS = 100
@@ -63,7 +64,11 @@ def raw_event(event: Any, header_id: Any = None) -> JsonObject:
 
 def _error_id(value: Any) -> str | None:
     try:
-        return str(UUID(value)) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return None
+        if _USUAL_ID(value):
+            return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
+        return str(UUID(value))
     except ValueError:
         return None
 
@@ -137,7 +142,20 @@ def _shown(value: Any) -> str:
 
 
 def _metadata(event: JsonObject, exceptions: list[JsonObject], tags: JsonObject, ours: JsonObject) -> JsonObject:
-    metadata: JsonObject = {name: known for name in _TEXTS if (known := text(event.get(name))) is not None}
+    metadata: JsonObject = {name: known for name in _TEXTS if (known := text(event.get(name)))}
+    _take_exceptions(event, exceptions, metadata)
+    if ours or tags:
+        _take_facts(ours, tags, metadata)
+    if kept := {name: value for name, value in tags.items() if name not in _OURS}:
+        metadata["tags"] = kept
+    _take_surroundings(event, metadata)
+    status = _status(metadata)
+    if status is not None:
+        metadata["http_status"] = status
+    return metadata
+
+
+def _take_exceptions(event: JsonObject, exceptions: list[JsonObject], metadata: JsonObject) -> None:
     if exceptions:
         metadata["exception"] = described(exceptions[0])
         if known_causes := causes(exceptions):
@@ -147,24 +165,28 @@ def _metadata(event: JsonObject, exceptions: list[JsonObject], tags: JsonObject,
             metadata["handled"] = is_handled
     if frames := event_frames(event, exceptions):
         metadata["frames"] = frames
+
+
+def _take_surroundings(event: JsonObject, metadata: JsonObject) -> None:
+    for name in ("user", "extra"):
+        if value := record(event.get(name)):
+            metadata[name] = value
+    if request := _request(event):
+        metadata["request"] = request
+    if contexts := {name: value for name, value in record(event.get("contexts")).items() if name != "meshhook"}:
+        metadata["contexts"] = contexts
+    if breadcrumbs := records(event.get("breadcrumbs"))[-_MOST_BREADCRUMBS:]:
+        metadata["breadcrumbs"] = breadcrumbs
+    if sdk := _sdk(event):
+        metadata["sdk"] = sdk
+
+
+def _take_facts(ours: JsonObject, tags: JsonObject, metadata: JsonObject) -> None:
+    """What a context or tags say of our own facts; numbers come as text from tags."""
     for name in _FACTS:
         value = ours.get(name, tags.get(name))
         if value is not None:
             metadata[name] = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 9 else value
-    kept = {
-        "tags": {name: value for name, value in tags.items() if name not in _OURS},
-        "user": record(event.get("user")),
-        "request": _request(event),
-        "contexts": {name: value for name, value in record(event.get("contexts")).items() if name != "meshhook"},
-        "extra": record(event.get("extra")),
-        "breadcrumbs": records(event.get("breadcrumbs"))[-_MOST_BREADCRUMBS:],
-        "sdk": _sdk(event),
-    }
-    metadata |= {name: value for name, value in kept.items() if value}
-    status = _status(metadata)
-    if status is not None:
-        metadata["http_status"] = status
-    return metadata
 
 
 def _request(event: JsonObject) -> JsonObject:
@@ -186,8 +208,8 @@ def _status(metadata: JsonObject) -> int | None:
     places = (contexts and record(contexts.get("response")), metadata.get("tags"), metadata.get("extra"))
     for place in filter(None, places):
         for name in _STATUS_NAMES:
-            known = text(place.get(name)) or ""
-            if len(known) == 3 and known.isdecimal() and 100 <= int(known) <= 599:
+            known = text(place.get(name)) if name in place else None
+            if known and len(known) == 3 and known.isdecimal() and 100 <= int(known) <= 599:
                 return int(known)
     return None
 

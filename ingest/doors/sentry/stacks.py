@@ -85,11 +85,12 @@ def frames_of(stacktrace: Any) -> list[JsonObject]:
 def _frame(frame: JsonObject) -> JsonObject:
     """Without the local variables: they are where secrets are that no masking knows."""
     get = frame.get
-    ours: JsonObject = {
-        "file": text(get("filename")) or text(get("abs_path")) or text(get("module")) or text(get("package")) or "",
-        "function": text(get("function")) or text(get("instruction_addr")) or "?",
-        "in_app": get("in_app") is True,
-    }
+    file, function = get("filename"), get("function")
+    if not file or not isinstance(file, str):
+        file = text(file) or text(get("abs_path")) or text(get("module")) or text(get("package")) or ""
+    if not function or not isinstance(function, str):
+        function = text(function) or text(get("instruction_addr")) or "?"
+    ours: JsonObject = {"file": file, "function": function, "in_app": get("in_app") is True}
     line = get("lineno")
     if isinstance(line, int):
         ours["line"] = line
@@ -110,7 +111,7 @@ def _frame(frame: JsonObject) -> JsonObject:
 
 
 def _lines(value: Any, *, last: bool) -> list[str]:
-    lines = (
-        [start_of(line, _LONGEST_LINE) for line in value if isinstance(line, str)] if isinstance(value, list) else []
-    )
-    return lines[-_MOST_LINES:] if last else lines[:_MOST_LINES]
+    if not isinstance(value, list):
+        return []
+    lines = [line for line in value if isinstance(line, str)]
+    return [start_of(line, _LONGEST_LINE) for line in (lines[-_MOST_LINES:] if last else lines[:_MOST_LINES])]

@@ -320,7 +320,7 @@ class Mirror:
         footer = footer_of(dataset, day, span, self._identifier, rows=str(rows.height))
 
         def write(file: IO[bytes]) -> None:
-            rows.write_parquet(file, compression="zstd", compression_level=3, metadata=footer)
+            rows.write_parquet(file, compression="zstd", compression_level=1, metadata=footer)
 
         path = day_dir(self._lake_dir, dataset, day) / name
         if not path.exists():

@@ -4,11 +4,11 @@ copy (
         fingerprint, received_at, xact_id, stands_for
     from error_metrics
     where xact_id >= '{start}'::xid8 and xact_id < '{end}'::xid8
-) to stdout (format csv);
+) to stdout;
 
 -- executions: the rows of a range, in the column order of the lake
 copy (
     select report_id, "timestamp", source, project_id, workflow_id, finished, failed, received_at, xact_id
     from execution_metrics
     where xact_id >= '{start}'::xid8 and xact_id < '{end}'::xid8
-) to stdout (format csv);
+) to stdout;

@@ -81,7 +81,7 @@ def write_beside(bench: Workbench, lake_dir: Path, dataset: Dataset, day: date, 
             footer = _footer(name)
 
             def write(file: IO[bytes], frame: pl.DataFrame = frame, footer: dict[str, str] = footer) -> None:
-                frame.write_parquet(file, compression="zstd", compression_level=3, metadata=footer)
+                frame.write_parquet(file, compression="zstd", compression_level=1, metadata=footer)
 
             target = directory / rollup_name(name, secrets.token_hex(8))
             publish(target, bench.file(target.name), write)

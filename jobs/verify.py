@@ -28,7 +28,7 @@ from jobs.ranges import ID_COLUMN, read_range
 from jobs.rollup import missing_rollups, rollup_problems
 
 _SQL = load_statements(__file__)
-_MOST_TRIES = 10
+_MOST_TRIES = 20
 _MEND = "Stop the jobs and run `meshhook-errors verify --mend`, or put it back from a backup of the lake."
 
 

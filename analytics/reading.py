@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-from analytics.lake import Listing
-from analytics.rollups import GRAINS, Grain, Rollups
+from analytics.lake import Dataset, Listing
+from analytics.rollups import CHEAPEST, GRAINS, Grain, Rollups, rollup_columns
 
-Kind = Literal["live", "hour", "minute", "rows"]
+Kind = Literal["live", "day", "outline", "hour", "minute", "rows"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COARSENESS: tuple[Kind, ...] = ("hour", "minute", "rows")
+_COARSENESS: tuple[Kind, ...] = (*GRAINS, "rows")
 _NAMES: dict[Kind, str] = {
     "live": "10-second counts",
+    "day": "day rollups",
+    "outline": "hour outlines",
     "hour": "hour rollups",
     "minute": "minute rollups",
     "rows": "single rows",
@@ -60,52 +62,73 @@ class Reading:
         )
 
 
-def plan(
-    listing: Listing, rollups: Rollups, start: datetime, end: datetime, interval_seconds: int | None
-) -> list[Source]:
-    """What to read for `[start, end)` in buckets of `interval_seconds`, or in one, whatever its length (None)."""
-    kinds = [grain for grain, seconds in GRAINS.items() if interval_seconds is None or not interval_seconds % seconds]
-    return list(_sources(listing, rollups, start, end, kinds))
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What decides which rollups fit: buckets of `interval_seconds`, or one, whatever its length (None), and the
+    `columns` that are filtered or grouped by."""
+
+    dataset: Dataset
+    start: datetime
+    end: datetime
+    interval_seconds: int | None
+    columns: frozenset[str] = frozenset()
+
+    def able(self) -> list[Grain]:
+        """The grains that know the columns, the coarsest first."""
+        return [grain for grain in GRAINS if self.columns <= rollup_columns(self.dataset, grain).keys()]
+
+    def fitting(self) -> list[Grain]:
+        """Those of them whose buckets fit the interval."""
+        interval = self.interval_seconds
+        return [grain for grain in self.able() if interval is None or not interval % GRAINS[grain]]
 
 
-def _sources(
-    listing: Listing, rollups: Rollups, start: datetime, end: datetime, kinds: list[Grain]
-) -> Iterator[Source]:
-    """The whole buckets of the first of `kinds` from that and from finer ones, what is left over from finer ones."""
-    if start >= end:
-        return
-    if not kinds:
-        yield from _files(listing, rollups, start, end, ())
-        return
-    size = timedelta(seconds=GRAINS[kinds[0]])
-    first, last = _EPOCH - (_EPOCH - start) // size * size, _EPOCH + (end - _EPOCH) // size * size
-    if first >= last:
-        yield from _sources(listing, rollups, start, end, kinds[1:])
-        return
-    yield from _sources(listing, rollups, start, first, kinds[1:])
-    yield from _files(listing, rollups, first, last, tuple(kinds))
-    yield from _sources(listing, rollups, last, end, kinds[1:])
+def plan(listing: Listing, rollups: Rollups, question: Question) -> list[Source]:
+    """What to read for `[start, end)` of a question."""
+    planner = _Planner(listing, rollups, question.able())
+    return list(planner.sources(question.start, question.end, question.fitting()))
 
 
-def _files(
-    listing: Listing, rollups: Rollups, start: datetime, end: datetime, kinds: tuple[Grain, ...]
-) -> Iterator[Source]:
-    """Each file of the piece once: as the coarsest rollup that it has, else itself. A file of which a rollup holds more
-    than it does is never read itself: rather its finest rollup, where none fits."""
-    paths: dict[Kind, list[str]] = {kind: [] for kind in _COARSENESS}
-    last = (end - timedelta(microseconds=1)).date()
-    detail_from: date | None = None
-    for file in listing.files:
-        if not start.date() <= file.day <= last:
-            continue
-        name = file.path.name
-        choices = kinds
-        if name in rollups.kept:
-            choices = (*kinds, *reversed(GRAINS))
-            detail_from = max(detail_from or date.min, file.day + timedelta(days=1))
-        grain = next((grain for grain in choices if name in rollups.paths[grain]), None)
-        path = file.path if grain is None else rollups.paths[grain][name]
-        paths[grain or "rows"].append(str(path))
-    for kind, chosen in paths.items():
-        if chosen:
-            yield Source(kind, tuple(chosen), start, end, detail_from)
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    listing: Listing
+    rollups: Rollups
+    able: list[Grain]
+
+    def sources(self, start: datetime, end: datetime, kinds: list[Grain]) -> Iterator[Source]:
+        """The whole buckets of the first of `kinds` from that and from finer ones, what is left from finer ones."""
+        if start >= end:
+            return
+        if not kinds:
+            yield from self._files(start, end, ())
+            return
+        size = timedelta(seconds=GRAINS[kinds[0]])
+        first, last = _EPOCH - (_EPOCH - start) // size * size, _EPOCH + (end - _EPOCH) // size * size
+        if first >= last:
+            yield from self.sources(start, end, kinds[1:])
+            return
+        yield from self.sources(start, first, kinds[1:])
+        yield from self._files(first, last, tuple(kinds))
+        yield from self.sources(last, end, kinds[1:])
+
+    def _files(self, start: datetime, end: datetime, kinds: tuple[Grain, ...]) -> Iterator[Source]:
+        """Each file of the piece once: as the cheapest rollup that it has, else itself. A file of which a rollup holds
+        more than it does is never read itself: rather its finest rollup, where none fits."""
+        paths: dict[Kind, list[str]] = {kind: [] for kind in _COARSENESS}
+        last = (end - timedelta(microseconds=1)).date()
+        fitting = [grain for grain in CHEAPEST if grain in kinds]
+        detail_from: date | None = None
+        for file in self.listing.files:
+            if not start.date() <= file.day <= last:
+                continue
+            name = file.path.name
+            choices = fitting
+            if name in self.rollups.kept:
+                choices = [*fitting, *reversed(self.able)]
+                detail_from = max(detail_from or date.min, file.day + timedelta(days=1))
+            grain = next((grain for grain in choices if name in self.rollups.paths[grain]), None)
+            path = file.path if grain is None else self.rollups.paths[grain][name]
+            paths[grain or "rows"].append(str(path))
+        for kind, chosen in paths.items():
+            if chosen:
+                yield Source(kind, tuple(chosen), start, end, detail_from)

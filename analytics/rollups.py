@@ -1,7 +1,8 @@
-"""Rollups: what a file of the lake comes to per minute and per hour, in a file of its own.
+"""Rollups: what a file of the lake comes to per minute, per hour and per day, in a file of its own.
 
     LAKE/rollups/minute/errors/day=2026-11-24/part-<from>-<to>-1of2-<token>.parquet
     LAKE/rollups/hour/errors/day=2026-11-24/part-<from>-<to>-1of2-<token>.parquet
+    LAKE/rollups/outline/…, LAKE/rollups/day/…      of sealed days alone
 
 A rollup is named after the file that it was made from. That file never changes and its name is never used again, so a
 rollup is right for as long as the file stands, and of no meaning without it: which rows count follows from the names
@@ -20,16 +21,23 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
 from analytics.lake import Dataset
 
-Grain = Literal["minute", "hour"]
-GRAINS: dict[Grain, int] = {"hour": 3600, "minute": 60}
-"""How many seconds a bucket of each has, the coarsest first."""
+Grain = Literal["day", "outline", "hour", "minute"]
+GRAINS: dict[Grain, int] = {"day": 86_400, "outline": 3600, "hour": 3600, "minute": 60}
+"""How many seconds a bucket of each has, the coarsest first. An **outline** is one per hour that knows neither
+workflows nor groups: a hundredth of the rows, for the charts of long ranges."""
+DERIVED: tuple[Grain, ...] = ("outline", "day")
+"""Those that are made of the one per hour, of sealed days alone: the parts of a day that is not over are small."""
+CHEAPEST: tuple[Grain, ...] = ("outline", "day", "hour", "minute")
+"""The same as GRAINS, those with the fewest rows first."""
+_NOT_IN_OUTLINES = ("workflow_id", "fingerprint")
 _NAME = re.compile(r"^(?P<file>(?:part|sealed)-[0-9a-f-]+(?:of\d+)?[0-9a-f-]*)-[0-9a-f]{16}(?P<kept>-kept)?\.parquet$")
 _ENDING = ".parquet"
 
@@ -60,6 +68,14 @@ ROLLUP_COLUMNS: dict[Dataset, pl.Schema] = {
         }
     ),
 }
+
+
+def rollup_columns(dataset: Dataset, grain: Grain) -> pl.Schema:
+    """The columns of the rollups of one grain."""
+    columns = ROLLUP_COLUMNS[dataset]
+    if grain != "outline":
+        return columns
+    return pl.Schema({name: kind for name, kind in columns.items() if name not in _NOT_IN_OUTLINES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +125,39 @@ def list_rollups(lake_dir: Path, dataset: Dataset, days: Iterable[date]) -> Roll
     """The rollups of these days. Those of a file are alike: where there are two, one of them."""
     chosen = list(days)
     found: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
-    kept: set[str] = set()
+    kept: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
     for grain in GRAINS:
         for day in chosen:
-            for path in rollups_in(rollup_dir(lake_dir, grain, dataset, day)):
-                file = made_from(path.name)
-                if file is None:
-                    continue
-                if is_kept(path.name):
-                    kept.add(file)
-                elif file in kept:
-                    continue
-                found[grain][file] = path
-    return Rollups(found, frozenset(kept))
+            folder = str(rollup_dir(lake_dir, grain, dataset, day))
+            for name in _names_in(folder):
+                rollup = _rollup_of(name, folder)
+                if rollup is not None:
+                    (kept if rollup.is_kept else found)[grain][rollup.file] = rollup.path
+    told = frozenset(name for paths in kept.values() for name in paths)
+    for grain, paths in found.items():
+        found[grain] = {name: path for name, path in paths.items() if name not in told} | kept[grain]
+    return Rollups(found, told)
+
+
+class _Rollup(NamedTuple):
+    file: str
+    path: Path
+    is_kept: bool
+
+
+@lru_cache(maxsize=50_000)  # each question asks for them again
+def _rollup_of(name: str, folder: str) -> _Rollup | None:
+    match = _NAME.match(name)
+    return None if match is None else _Rollup(match["file"] + _ENDING, Path(folder, name), match["kept"] is not None)
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - as in `lake`
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def rollups_in(directory: Path) -> list[Path]:
     """Everything in a directory that may not be there; what is not a rollup's, too."""
-    try:
-        return [directory / name for name in sorted(os.listdir(directory))]  # noqa: PTH208 - as in `lake`
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return [directory / name for name in _names_in(str(directory))]

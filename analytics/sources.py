@@ -1,6 +1,7 @@
 """What a plan names, as one relation: the rows of files and the buckets of rollups look alike there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -8,7 +9,7 @@ import structlog
 
 from analytics.evolution import parts_in_sql
 from analytics.lake import Dataset, Listing
-from analytics.reading import Source, plan
+from analytics.reading import Question, Source, plan
 from analytics.rollups import Rollups
 from analytics.store import Store
 from ingest.exceptions import StoreUnavailable
@@ -33,7 +34,8 @@ def sources_in_sql(dataset: Dataset, sources: Sequence[Source]) -> tuple[str, di
         for name, paths in read.items():
             parts = parts.replace(f"${name}", f"${name}_{index}")
             values[f"{name}_{index}"] = paths
-        statement = _SQL[f"{dataset}_{'rows' if source.kind == 'rows' else 'rollup'}"]
+        kind = source.kind if source.kind in ("rows", "outline") else "rollup"
+        statement = _SQL[f"{dataset}_{kind}"]
         slots = {"parts": parts, "start": f"$start_{index}", "end": f"$end_{index}"}
         selects.append(filled(statement, **slots).decode())
         values |= {f"start_{index}": source.start, f"end_{index}": source.end}
@@ -42,7 +44,7 @@ def sources_in_sql(dataset: Dataset, sources: Sequence[Source]) -> tuple[str, di
 
 def read_sources(
     store: Store,
-    dataset: Dataset,
+    question: Question,
     listing: Listing,
     rollups: Rollups,
     sources: Sequence[Source],
@@ -52,14 +54,15 @@ def read_sources(
     """The answer to a statement with a slot `{sources}`, and what was read for it. Where a rollup can't be read, the
     files are. Raises what `Store.read_lake` raises."""
     try:
-        return _read(store, dataset, sources, statement, values), sources
+        return _read(store, question.dataset, sources, statement, values), sources
     except StoreUnavailable:
         if all(source.kind == "rows" for source in sources):
             raise
-    log.warning("a rollup can't be read, its file is: `verify` tells which", dataset=dataset)
+    log.warning("a rollup can't be read, its file is: `verify` tells which", dataset=question.dataset)
     pieces = dict.fromkeys((source.start, source.end) for source in sources)
-    plain = [part for start, end in pieces for part in plan(listing, rollups.only_kept(), start, end, 1)]
-    return _read(store, dataset, plain, statement, values), plain
+    rows = [replace(question, start=start, end=end, interval_seconds=1) for start, end in pieces]
+    plain = [part for piece in rows for part in plan(listing, rollups.only_kept(), piece)]
+    return _read(store, question.dataset, plain, statement, values), plain
 
 
 def _read(

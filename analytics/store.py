@@ -111,6 +111,7 @@ class Store:
                 options: dict[str, Any] = {"threads": 2, "memory_limit": "1GB", "autoinstall_known_extensions": False}
                 self._duckdb = duckdb.connect(config=options)
                 self._duckdb.execute("set timezone = 'UTC'")
+                self._duckdb.execute("set parquet_metadata_cache = true")  # a file never changes
             return self._duckdb.cursor()
 
     def read_lake(self, statement: bytes, values: Mapping[str, Any]) -> pl.DataFrame:

@@ -4,8 +4,9 @@ Unique, not secret: a generator seeded by the system spares a system call for ea
 """
 
 import random
-from datetime import datetime
+from datetime import UTC, datetime
 from random import SystemRandom
+from uuid import UUID
 
 _random = random.Random(SystemRandom().getrandbits(128)).getrandbits  # noqa: S311 - see above
 
@@ -18,3 +19,13 @@ def uuid7(moment: datetime) -> str:
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def moment_of_uuid7(value: UUID) -> datetime | None:
+    """When an id of version 7 was made, in UTC; None for any other, and for a time after the year 9999."""
+    if value.version != 7:
+        return None
+    try:
+        return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

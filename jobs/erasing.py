@@ -27,7 +27,7 @@ import duckdb
 
 from analytics.evolution import parts_in_sql
 from analytics.lake import DATASETS, Dataset, Listing, Seal, list_parts
-from analytics.rollups import GRAINS, list_rollups
+from analytics.rollups import list_rollups
 from ingest.database import Connection
 from ingest.statements import filled, load_statements
 from jobs.exceptions import EraseRefused
@@ -253,7 +253,8 @@ class Eraser:
             if not isinstance(file, Seal) or file.path.name not in kept_names(self._lake_dir, dataset, file.day):
                 continue
             rollups = list_rollups(self._lake_dir, dataset, [file.day])
-            paths = [str(path) for grain in GRAINS if (path := rollups.paths[grain].get(file.path.name)) is not None]
+            finest = (rollups.paths[grain].get(file.path.name) for grain in ("minute", "hour"))
+            paths = [str(path) for path in finest if path is not None]
             found[file.day] = any(self._tells_of(path, selection) for path in paths)
         return found
 

@@ -21,12 +21,13 @@ import structlog
 from analytics.evolution import parts_in_sql
 from analytics.lake import DATASETS, Dataset, Listing, Part, Seal, list_parts
 from analytics.rollups import (
+    DERIVED,
     GRAINS,
-    ROLLUP_COLUMNS,
     Grain,
     is_kept,
     list_rollups,
     made_from,
+    rollup_columns,
     rollup_dir,
     rollup_name,
     rollups_in,
@@ -44,6 +45,8 @@ _ORDER: dict[Dataset, str] = {
     "executions": "bucket, workflow_id",
 }
 
+_OF_PARTS = tuple(grain for grain in GRAINS if grain not in DERIVED)
+
 log = structlog.get_logger("mirror")
 
 
@@ -60,7 +63,7 @@ class Telling:
 
 def roll_up(rows: pl.DataFrame, dataset: Dataset, grain: Grain) -> pl.DataFrame:
     """What rows of the lake come to in buckets of `grain`."""
-    columns = ROLLUP_COLUMNS[dataset]
+    columns = rollup_columns(dataset, grain)
     if dataset == "errors":
         measures = [pl.col("stands_for").sum().alias("errors"), pl.col("timestamp").max().alias("last_seen")]
     else:
@@ -74,7 +77,7 @@ def write_beside(bench: Workbench, lake_dir: Path, dataset: Dataset, day: date, 
     """Make the rollups of a part that is about to appear as `name`. What stands under that name already is of a
     publisher who died before the part appeared: nobody reads it. Raises LeadershipLost."""
     try:
-        for grain in GRAINS:
+        for grain in _OF_PARTS:
             directory = rollup_dir(lake_dir, grain, dataset, day)
             _remove(path for path in rollups_in(directory) if made_from(path.name) == name)
             frame = roll_up(rows, dataset, grain)
@@ -117,7 +120,8 @@ def build_rollups(
         target = rollup_dir(lake_dir, grain, dataset, day) / name
         lies = bench.file(name)
         built.append((lies, target))
-        slots = {"select": select, "order": _ORDER[dataset], "footer": _in_sql(_footer(path.name))}
+        order = "bucket" if grain == "outline" else _ORDER[dataset]
+        slots = {"select": select, "order": order, "footer": _in_sql(_footer(path.name))}
         statement = filled(_SQL["write"], path=_literal(str(lies)), **slots)
         try:
             reader.execute(statement.decode(), dict(telling.values) if telling else {})
@@ -132,13 +136,16 @@ def build_rollups(
 
 def _kept_select(lake_dir: Path, dataset: Dataset, grain: Grain, day: date, telling: Telling) -> str | None:
     """What files came to with all that was retired from them; None where no rollup of that grain tells."""
+    if grain in DERIVED:
+        hours = _kept_select(lake_dir, dataset, "hour", day, telling)
+        return None if hours is None else _derived(dataset, grain, hours)
     rollups = list_rollups(lake_dir, dataset, [day])
     selects = []
     for file in telling.files:
         kept = rollups.paths[grain].get(file.name) if file.name in rollups.kept else None
         if kept is None and file.name in rollups.kept:
             return None
-        selects.append(_select(dataset, grain, file) if kept is None else _as_it_is(dataset, kept))
+        selects.append(_select(dataset, grain, file) if kept is None else _as_it_is(dataset, grain, kept))
     together = " union all ".join(f"({select})" for select in selects)
     return filled(_SQL[f"together_{dataset}"], selects=together, without=telling.without).decode()
 
@@ -233,7 +240,8 @@ def rebuild(
         done.removed += [f"{dataset}: {path.name}" for path in remove_strays(lake_dir, dataset)]
         for file in list_parts(lake_dir, dataset).files:
             tell(file.path.name)
-            grains: tuple[Grain, ...] = tuple(GRAINS) if file.day >= minutes_from else ("hour",)
+            grains = DERIVED if isinstance(file, Seal) else ()
+            grains += ("hour", "minute") if file.day >= minutes_from else ("hour",)
             try:
                 _rebuild_file(bench, lake_dir, dataset, file, reader, grains, done)
             except duckdb.Error as error:
@@ -250,19 +258,24 @@ def _rebuild_file(
     grains: tuple[Grain, ...],
     done: Rebuilt,
 ) -> None:
+    is_told = file.path.name in kept_names(lake_dir, dataset, file.day)
     wanted: list[Grain] = []
     for grain in grains:
         found = _of_file(lake_dir, grain, dataset, file)
         replaceable = [path for path in found if not is_kept(path.name)]
         wrong = [path for path in replaceable if problem_of(reader, dataset, grain, path, file.path) is not None]
         _remove(wrong)
-        if len(wrong) == len(found):  # a kept one can't be made again
+        # A kept one can't be made again, but from one that is finer.
+        if len(wrong) == len(found) and (not is_told or grain in DERIVED):
             wanted.append(grain)
     if not wanted:
         done.sound += 1
         return
-    chosen = tuple(wanted)
-    place_rollups(bench, build_rollups(bench, lake_dir, dataset, file.day, file.path, reader=reader, grains=chosen))
+    telling = Telling((file.path,)) if is_told else None
+    made = build_rollups(
+        bench, lake_dir, dataset, file.day, file.path, reader=reader, grains=tuple(wanted), telling=telling
+    )
+    place_rollups(bench, made)
     done.made += [f"{dataset}, {grain}: {file.path.name}" for grain in wanted]
 
 
@@ -296,8 +309,8 @@ def problem_of(
     try:
         if read_footer(rollup).get("made_from") != file.name:
             return "wasn't made from the file that it is named after."
-        columns = ", ".join(ROLLUP_COLUMNS[dataset])
-        reader.execute(_as_it_is(dataset, rollup) + " limit 0")
+        columns = ", ".join(rollup_columns(dataset, grain))
+        reader.execute(_as_it_is(dataset, grain, rollup) + " limit 0")
     except (Damaged, duckdb.Error):
         return "can't be read." if rollup.exists() else None
     right = _select(dataset, grain, file)
@@ -331,11 +344,21 @@ def _footer(name: str) -> dict[str, str]:
 
 
 def _select(dataset: Dataset, grain: Grain, path: Path) -> str:
+    if grain in DERIVED:
+        return _derived(dataset, grain, _select(dataset, "hour", path))
     return filled(_SQL[dataset], parts=_relation(dataset, path), size=str(GRAINS[grain] * 1_000_000)).decode()
 
 
-def _as_it_is(dataset: Dataset, rollup: Path) -> str:
-    columns = ", ".join(ROLLUP_COLUMNS[dataset])
+def _derived(dataset: Dataset, grain: Grain, hours: str) -> str:
+    """What a rollup per hour comes to in another grain."""
+    measures = ("bucket", "errors", "last_seen", "finished", "failed")
+    keys = ", ".join(name for name in rollup_columns(dataset, grain) if name not in measures)
+    size = str(GRAINS[grain] * 1_000_000)
+    return filled(_SQL[f"derived_{dataset}"], size=size, keys=keys, hours=hours).decode()
+
+
+def _as_it_is(dataset: Dataset, grain: Grain, rollup: Path) -> str:
+    columns = ", ".join(rollup_columns(dataset, grain))
     return filled(_SQL["readable"], columns=columns, rollup=_literal(str(rollup))).decode()
 
 

@@ -10,6 +10,18 @@ select make_timestamptz(epoch_us("timestamp") // {size} * {size}) as bucket, sou
 from {parts}
 group by all;
 
+-- derived_errors: what a rollup of errors per hour comes to in longer buckets, or by fewer columns
+select make_timestamptz(epoch_us(bucket) // {size} * {size}) as bucket, {keys}, sum(errors)::bigint as errors,
+    max(last_seen) as last_seen
+from ({hours})
+group by all;
+
+-- derived_executions: the same for trials
+select make_timestamptz(epoch_us(bucket) // {size} * {size}) as bucket, {keys}, sum(finished)::bigint as finished,
+    sum(failed)::bigint as failed
+from ({hours})
+group by all;
+
 -- together_errors: rollups of several files as one
 select bucket, source, error_type, severity, workflow_id, project_id, fingerprint, sum(errors)::bigint as errors,
     max(last_seen) as last_seen

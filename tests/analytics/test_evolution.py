@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import polars as pl
 import pytest
@@ -60,7 +61,7 @@ def test_every_question_reads_parts_of_both_times(
     }
     connection.execute("truncate error_metrics")
     for number, error_id in enumerate(ids):
-        found = error_by_id(store, error_id)  # type: ignore[arg-type]
+        found = error_by_id(store, UUID(error_id))
         assert found is not None
         assert found["stands_for"] == (1 if number < old else 5)
 

@@ -16,8 +16,8 @@ from analytics.filters import Filters
 from analytics.groups import breakdown
 from analytics.lake import list_parts
 from analytics.queries import error_series, group_counts, read_series
-from analytics.reading import plan
-from analytics.rollups import GRAINS, NO_ROLLUPS, ROLLUP_COLUMNS, list_rollups
+from analytics.reading import Question, plan
+from analytics.rollups import GRAINS, NO_ROLLUPS, list_rollups, rollup_columns
 from analytics.store import Store
 from ingest.database import Connection
 from jobs.mirror import Mirror
@@ -73,7 +73,7 @@ def test_every_answer_is_that_of_the_rows_whatever_rollups_there_are(
 ) -> None:
     mirror = Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300)
     fill(connection, mirror)
-    # Some files have both rollups, some one, some none; some rollups are torn.
+    # Some files have all their rollups, some a few, some none.
     read: Counter[str] = Counter()
     for number, path in enumerate(every_rollup(lake_dir)):
         if number % 7 == 0:
@@ -105,7 +105,7 @@ def test_every_answer_is_that_of_the_rows_whatever_rollups_there_are(
             assert parted.equals(breakdown(store, start, end, filters, "workflow_id"))
 
     check()
-    assert {"hour rollups", "minute rollups", "single rows"} <= set(read)
+    assert {"day rollups", "hour outlines", "hour rollups", "minute rollups", "single rows"} <= set(read)
 
 
 def test_a_torn_rollup_costs_time_and_nothing_else(connection: Connection, lake_dir: Path, store: Store) -> None:
@@ -113,7 +113,7 @@ def test_a_torn_rollup_costs_time_and_nothing_else(connection: Connection, lake_
     fill(connection, mirror)
     start, end = now() - timedelta(days=10), now() + HOUR
     before = error_series(store, start, end, 3600, Filters())
-    every_rollup(lake_dir)[0].write_bytes(b"PAR1 torn PAR1")
+    next(path for path in every_rollup(lake_dir) if path.parts[-4] == "outline").write_bytes(b"PAR1 torn PAR1")
     after = read_series(store, start, end, 3600, Filters())
     assert after.frame.equals(before)
     assert "single rows" in after.reading.sources
@@ -129,7 +129,10 @@ def test_a_range_is_read_from_hours_its_edges_from_minutes_and_rows(
     rollups = list_rollups(lake_dir, "errors", listing.days())
     start = MIDNIGHT - timedelta(days=2) + timedelta(minutes=61, seconds=5)
     end = MIDNIGHT - timedelta(minutes=1, seconds=30)
-    pieces = [(source.kind, source.start, source.end) for source in plan(listing, rollups, start, end, None)]
+    pieces = [
+        (source.kind, source.start, source.end)
+        for source in plan(listing, rollups, Question("errors", start, end, None))
+    ]
     assert pieces == [
         ("rows", start, start + timedelta(seconds=55)),
         ("minute", start + timedelta(seconds=55), MIDNIGHT - timedelta(hours=46)),
@@ -150,7 +153,34 @@ def test_the_interval_decides_which_rollup_fits(
     mirror.tick(everything=True)
     listing = list_parts(lake_dir, "errors")
     rollups = list_rollups(lake_dir, "errors", listing.days())
-    sources = plan(listing, rollups, MIDNIGHT - timedelta(days=2), MIDNIGHT, interval)
+    question = Question("errors", MIDNIGHT - timedelta(days=2), MIDNIGHT, interval)
+    sources = plan(listing, rollups, question)
+    assert {source.kind for source in sources} == kinds
+
+
+@pytest.mark.parametrize(
+    ("interval", "columns", "kinds"),
+    [
+        (3600, (), {"outline"}),
+        (86_400, ("severity", "project_id"), {"outline"}),
+        (3600, ("workflow_id",), {"hour"}),
+        (86_400, ("workflow_id",), {"day"}),
+        (172_800, ("fingerprint", "source"), {"day"}),
+        (None, ("fingerprint",), {"day"}),
+        (60, (), {"minute"}),
+    ],
+)
+def test_sealed_days_are_read_from_what_has_the_fewest_rows_and_knows_the_columns(
+    connection: Connection, lake_dir: Path, interval: int | None, columns: tuple[str, ...], kinds: set[str]
+) -> None:
+    mirror = Mirror(connection, lake_dir, max_rows=1000, max_lag_seconds=300)
+    insert_many(connection, 200, over=timedelta(days=6))
+    mirror.tick(everything=True)
+    mirror.seal()
+    listing = list_parts(lake_dir, "errors")
+    rollups = list_rollups(lake_dir, "errors", listing.days())
+    start, end = MIDNIGHT - timedelta(days=5), MIDNIGHT - timedelta(days=2)
+    sources = plan(listing, rollups, Question("errors", start, end, interval, frozenset(columns)))
     assert {source.kind for source in sources} == kinds
 
 
@@ -193,7 +223,7 @@ def test_the_columns_of_a_rollup_are_those_that_are_documented(connection: Conne
     assert {path.parts[-4] for path in mirror_rows} == set(GRAINS)
     for path in mirror_rows:
         frame = pl.read_parquet(path, hive_partitioning=False)
-        assert frame.schema == ROLLUP_COLUMNS["errors" if path.parts[-3] == "errors" else "executions"]
+        assert frame.schema == rollup_columns("errors" if path.parts[-3] == "errors" else "executions", path.parts[-4])  # type: ignore[arg-type]
 
 
 @pytest.fixture

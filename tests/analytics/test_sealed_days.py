@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import duckdb
 import pytest
@@ -49,7 +50,7 @@ def test_every_question_has_the_same_answer_while_days_are_sealed(mirror: Mirror
 
     def ask() -> None:
         while not done.is_set():
-            assert error_by_id(store, oldest) is not None
+            assert error_by_id(store, UUID(oldest)) is not None
             counted.append(
                 (
                     error_series(store, start, end, 3600, NOBODY)["errors"].sum(),

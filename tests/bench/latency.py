@@ -26,13 +26,13 @@ def measure(
             "POST", "/api/channels", {"name": f"bench {uuid4()}", "kind": "slack", "webhook_url": slack.url}
         )
         workflows = _rules(installation, channel["id"], rules, breaches)
-        stream = threading.Thread(
-            target=_stream, args=(installation, errors_per_second, breaches * 0.7 + 4), daemon=True
+        streaming = threading.Thread(
+            target=stream, args=(installation, errors_per_second, breaches * 0.7 + 4), daemon=True
         )
-        stream.start()
+        streaming.start()
         time.sleep(2)
         delays = [delay for workflow in workflows if (delay := _breach(installation, slack, workflow)) is not None]
-        stream.join()
+        streaming.join()
     ordered = sorted(delays)
     return statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], len(ordered)
 
@@ -58,7 +58,8 @@ def _rules(installation: Running, channel: str, rules: int, watched: int) -> lis
     return workflows
 
 
-def _stream(installation: Running, errors_per_second: int, seconds: float) -> None:
+def stream(installation: Running, errors_per_second: int, seconds: float) -> None:
+    """Errors at a steady rate, from a process of its own."""
     port = installation.info["api_url"].rpartition(":")[2]
     command = [sys.executable, "-m", "tests.bench.stream", port, installation.info["ingest_key"]]
     subprocess.run([*command, str(errors_per_second), str(seconds)], cwd=ROOT, check=False)

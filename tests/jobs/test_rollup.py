@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from analytics.filters import Filters
-from analytics.lake import list_parts
+from analytics.lake import Seal, list_parts
 from analytics.queries import error_series, read_series
-from analytics.rollups import GRAINS, ROLLUP_COLUMNS, Grain, list_rollups, made_from, rollup_dir
+from analytics.rollups import DERIVED, GRAINS, Grain, list_rollups, made_from, rollup_columns, rollup_dir
 from analytics.store import Store
 from ingest.database import Connection, connect
 from ingest.settings import settings
@@ -28,7 +28,8 @@ from jobs.verify import verify
 from tests.seeding import insert_error, insert_many, insert_report, now
 
 TODAY = now().date()
-NOON = datetime.combine(TODAY, datetime.min.time(), tzinfo=UTC) + timedelta(hours=12)
+MIDNIGHT = datetime.combine(TODAY, datetime.min.time(), tzinfo=UTC)
+NOON = MIDNIGHT + timedelta(hours=12)
 HOUR = timedelta(hours=1)
 
 
@@ -59,8 +60,9 @@ def fill(connection: Connection, mirror: Mirror, days: int = 4) -> None:
 
 
 def assert_each_file_has_its_rollups_and_none_is_left(lake_dir: Path) -> None:
-    files = {file.path.name for dataset in ("errors", "executions") for file in list_parts(lake_dir, dataset).files}  # type: ignore[arg-type]
+    every = {file for dataset in ("errors", "executions") for file in list_parts(lake_dir, dataset).files}  # type: ignore[arg-type]
     for grain in GRAINS:
+        files = {file.path.name for file in every if grain not in DERIVED or isinstance(file, Seal)}
         found = sorted(str(made_from(path.name)) for path in every_rollup(lake_dir) if path.parts[-4] == grain)
         assert found == sorted(files)
 
@@ -84,7 +86,9 @@ def test_publishing_and_sealing_write_the_same_rollups(connection: Connection, m
             rows = pl.read_parquet(seal.path, hive_partitioning=False)
             for grain in GRAINS:
                 made = list_rollups(lake_dir, dataset, [seal.day]).paths[grain][seal.path.name]  # type: ignore[arg-type]
-                order = [name for name in ROLLUP_COLUMNS[dataset] if name not in ("errors", "finished", "failed")]  # type: ignore[index]
+                order = [
+                    name for name in rollup_columns(dataset, grain) if name not in ("errors", "finished", "failed")
+                ]  # type: ignore[index]
                 frames = [pl.read_parquet(made, hive_partitioning=False), roll_up(rows, dataset, grain)]  # type: ignore[arg-type]
                 first, second = (frame.sort(order) for frame in frames)
                 assert first.equals(second)
@@ -192,7 +196,7 @@ def test_verify_names_a_rollup_that_is_wrong_and_rebuilding_mends_it(
     assert_each_file_has_its_rollups_and_none_is_left(lake_dir)
     answer = read_series(store, start, end, 3600, Filters())
     assert answer.frame.equals(right)
-    assert answer.reading.sources == ("hour rollups",)
+    assert answer.reading.sources == ("hour outlines", "hour rollups")
 
 
 def test_rebuilding_makes_what_is_missing_and_removes_what_is_left_over(
@@ -296,8 +300,13 @@ def test_what_was_retired_still_counts_with_what_comes_late(
     assert next(sealed.day for sealed in mirror.seal(now() + timedelta(days=1))) == day
     assert error_series(store, start, end, 3600, Filters())["errors"].sum() == before["errors"].sum() + 1
     kept = [path for path in every_rollup(lake_dir) if path.parent.name == f"day={day}" and path.parts[-3] == "errors"]
-    assert [path.name.endswith("-kept.parquet") for path in kept] == [True, True]
-    mirror.rebuild_rollups()
+    assert [path.name.endswith("-kept.parquet") for path in kept] == [True] * len(GRAINS)
+    days = error_series(store, MIDNIGHT - timedelta(days=6), MIDNIGHT, 86_400, Filters(), "fingerprint")
+    for path in kept:
+        if path.parts[-4] in DERIVED:
+            path.unlink()
+    assert len(mirror.rebuild_rollups().made) == len(DERIVED)
+    assert error_series(store, MIDNIGHT - timedelta(days=6), MIDNIGHT, 86_400, Filters(), "fingerprint").equals(days)
     forget_rollups(lake_dir, "minute", "errors", TODAY)
     coarse = read_series(store, start, end, 60, Filters())
     assert coarse.frame["errors"].sum() == before["errors"].sum() + 1

@@ -12,8 +12,10 @@ from psycopg import sql
 from analytics.evolution import parts_in_sql
 from analytics.lake import DATASETS, Dataset, list_parts
 from ingest.database import Connection, make_partitions, partitions, system_identifier
+from ingest.hall import Hall
 from ingest.statements import filled, load_statements
 from jobs.contents import open_reader
+from jobs.own_failures import report
 from jobs.ranges import ID_COLUMN
 
 _SQL = load_statements(__file__)
@@ -26,15 +28,24 @@ log = structlog.get_logger("housekeeping")
 
 
 def keep_house(
-    connection: Connection, lake_dir: Path, today: date, *, postgres_days: int, counts_days: int
+    connection: Connection,
+    lake_dir: Path,
+    today: date,
+    *,
+    postgres_days: int,
+    counts_days: int,
+    hall: Hall | None = None,
 ) -> list[str]:
     """Make the coming partitions, drop what is older than `postgres_days` and published, forget old counts and
-    ledger entries. Answers the partitions dropped."""
+    ledger entries. Answers the partitions dropped. One that the lake doesn't hold alike stays, and is told of as an
+    error of ours, once a day, by way of `hall` (else of a usual one)."""
     try:
         make_partitions(connection, today)
     except psycopg.errors.LockNotAvailable:
         log.warning("a long transaction stands in the way of new partitions, the next turn tries again")
-    dropped = _drop_partitions(connection, lake_dir, today - timedelta(days=postgres_days))
+    dropped, refused = _drop_partitions(connection, lake_dir, today - timedelta(days=postgres_days))
+    for name, reason in refused.items():
+        _tell(connection, hall or Hall(), name, reason, today)
     # Ids are known for as long as their rows are here: a day that stays keeps its own.
     days = [day for dataset in DATASETS for day in partition_days(connection, dataset)]
     oldest_day = min([today - timedelta(days=postgres_days), *days])
@@ -59,8 +70,25 @@ def _day_of(partition: str) -> date | None:
     return match and datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC).date()
 
 
-def _drop_partitions(connection: Connection, lake_dir: Path, oldest_kept: date) -> list[str]:
-    dropped = []
+def _tell(connection: Connection, hall: Hall, partition: str, reason: str, today: date) -> None:
+    """A partition that can't go is Postgres growing, and a lake that isn't what it should be: people are to know."""
+    day = _day_of(partition)
+    title = (
+        f"{partition} stays in Postgres: the lake doesn't hold the same of {day}. "
+        "Run `meshhook-errors verify --days`, then `meshhook-errors verify --mend`"
+    )
+    message = (
+        f"{partition}, what came on {day}, isn't dropped, because the lake doesn't hold the same: {reason}. "
+        "`meshhook-errors verify --days` says what is wrong. To mend it, stop the jobs and run `meshhook-errors verify "
+        "--mend`. The partition is dropped within an hour afterwards."
+    )
+    report(connection, hall, "partition-stays", partition, today, title=title, message=message)
+
+
+def _drop_partitions(connection: Connection, lake_dir: Path, oldest_kept: date) -> tuple[list[str], dict[str, str]]:
+    """The partitions dropped, and those that the lake doesn't hold alike, with the reason."""
+    dropped: list[str] = []
+    refused: dict[str, str] = {}
     for dataset in DATASETS:
         watermark = _published_to(connection, lake_dir, dataset)
         for name in partitions(connection, _FACT[dataset]):
@@ -71,11 +99,12 @@ def _drop_partitions(connection: Connection, lake_dir: Path, oldest_kept: date) 
                 log.warning("an old partition isn't in the lake yet and stays", partition=name)
             elif (missing := _difference(connection, lake_dir, dataset, name, day)) is not None:
                 log.error("an old partition stays: the lake doesn't hold the same", partition=name, reason=missing)
+                refused[name] = missing
             elif _drop(connection, name):
                 dropped.append(name)
             else:
-                return dropped
-    return dropped
+                return dropped, refused
+    return dropped, refused
 
 
 def _difference(connection: Connection, lake_dir: Path, dataset: Dataset, partition: str, day: date) -> str | None:
@@ -83,6 +112,8 @@ def _difference(connection: Connection, lake_dir: Path, dataset: Dataset, partit
     statement = _SQL[f"held_{dataset}"].decode().replace("{partition}", f'"{partition}"').encode()
     here = connection.execute(statement).fetchone()
     assert here is not None
+    if here[0] == 0:
+        return None
     for _ in range(_MOST_TRIES):
         listing = list_parts(lake_dir, dataset)
         relation, values = parts_in_sql(dataset, listing.paths()) if listing.files else ("", {})
@@ -97,7 +128,7 @@ def _difference(connection: Connection, lake_dir: Path, dataset: Dataset, partit
                 if all(file.path.exists() for file in listing.files):
                     return "a file of it can't be read; `meshhook-errors verify` tells which"
                 continue  # a day was sealed meanwhile
-        if here[0] == 0 or there == (here[0], here[1]):
+        if there == (here[0], here[1]):
             return None
         return f"{here[0]} rows here, {there[0]} there; `meshhook-errors verify` tells more"
     return "its files change all the time"

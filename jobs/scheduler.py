@@ -87,6 +87,7 @@ class Leader:
         self._options = options
         self._started_at = started_at
         self._failed = threading.Event()
+        self._hall = hall_of(options)
 
     def work(self, stop: threading.Event) -> None:
         """Returns when `stop` is set or a part has failed; raises psycopg.Error when the session is gone."""
@@ -114,7 +115,7 @@ class Leader:
             stack.callback(scheduler.shutdown, wait=True)
             stack.callback(mirror.stop)
             scheduler.start()
-            meshhook = MeshHookWatch(url, hall_of(self._options))
+            meshhook = MeshHookWatch(url, self._hall)
             stack.callback(meshhook.stop)
             meshhook.start()
             pulse.run(stop, self._failed.is_set)
@@ -151,5 +152,6 @@ class Leader:
             datetime.now(UTC).date(),
             postgres_days=options.postgres_days,
             counts_days=options.counts_days,
+            hall=self._hall,
         )
         forget_the_dead(connection)

@@ -90,6 +90,8 @@ def test_a_day_of_which_the_lake_holds_other_rows_is_not_dropped(folded: Connect
     rows.with_columns(error_id=pl.lit(str(uuid4()))).write_parquet(path)
     assert OLD not in keep(folded, lake_dir)
     rows.write_parquet(path)
+    Tally(folded).tick()
+    publish(folded, lake_dir)  # the error that tells of it came on the same day
     assert OLD in keep(folded, lake_dir)
 
 
@@ -97,3 +99,46 @@ def test_a_day_whose_file_can_t_be_read_is_not_dropped(folded: Connection, lake_
     publish(folded, lake_dir)
     list_parts(lake_dir, "errors").parts[0].path.write_bytes(b"PAR1")
     assert OLD not in keep(folded, lake_dir)
+
+
+def own_failures(connection: Connection) -> list[tuple[object, ...]]:
+    return connection.execute(
+        "select severity::text, error_type, title, metadata->>'message' from error_metrics where source = 'system'"
+    ).fetchall()
+
+
+def test_a_drop_that_is_refused_is_an_error_of_the_system_once_a_day_until_it_is_mended(
+    folded: Connection, lake_dir: Path
+) -> None:
+    publish(folded, lake_dir)
+    assert own_failures(folded) == []
+    list_parts(lake_dir, "errors").parts[0].path.write_bytes(b"PAR1")
+    for _ in range(2):
+        assert OLD not in keep(folded, lake_dir)
+        ((severity, error_type, title, message),) = own_failures(folded)
+        Tally(folded).tick()
+        publish(folded, lake_dir)  # it came on the same day, and is no reason of its own to keep the partition
+    assert (severity, error_type) == ("high", "system")
+    for told in (OLD, str(TODAY), "`meshhook-errors verify --days`", "`meshhook-errors verify --mend`"):
+        assert told in str(title) and told in str(message)
+    assert "can't be read" in str(message)
+    keep_house(folded, lake_dir, LATER + timedelta(days=1), postgres_days=7, counts_days=14)
+    assert len(own_failures(folded)) == 2
+
+    Tally(folded).tick()
+    counted = folded.execute("select sum(errors) from error_counts where source = 'system' and severity = 'high'")
+    assert counted.fetchone() == (2,)  # what alert rules look at
+    mirror = Mirror(folded, lake_dir, max_rows=1000, max_lag_seconds=300)
+    mirror.tick(everything=True)
+    mirror.mend(7)
+    assert OLD in keep(folded, lake_dir)
+    assert folded.execute("select count(*) from error_ids").fetchone() == (0,)
+
+
+def test_housekeeping_goes_on_where_its_failure_can_t_be_kept(folded: Connection, lake_dir: Path) -> None:
+    publish(folded, lake_dir)
+    list_parts(lake_dir, "errors").parts[0].path.write_bytes(b"PAR1")
+    folded.execute("alter table error_metrics add constraint none_of_ours check (source <> 'system')")
+    assert OLD not in keep_house(folded, lake_dir, LATER, postgres_days=7, counts_days=1)
+    assert own_failures(folded) == []
+    assert folded.execute("select count(*) from error_counts").fetchone() == (0,)

@@ -32,7 +32,7 @@ from ingest.database import Connection
 from ingest.statements import filled, load_statements
 from jobs.exceptions import EraseRefused
 from jobs.rewriting import Gone, Rewriter
-from jobs.rollup import Telling, kept_names
+from jobs.rollup import Telling, retired_files
 from jobs.selection import Kind, Selection
 from jobs.tally import Tally
 
@@ -250,7 +250,7 @@ class Eraser:
         """The days of which rows were retired, and whether their rollups tell of what is to go."""
         found: dict[date, bool] = {}
         for file in list_parts(self._lake_dir, dataset).files:
-            if not isinstance(file, Seal) or file.path.name not in kept_names(self._lake_dir, dataset, file.day):
+            if not isinstance(file, Seal) or not retired_files(self._lake_dir, dataset, file.day, [file.path]):
                 continue
             rollups = list_rollups(self._lake_dir, dataset, [file.day])
             finest = (rollups.paths[grain].get(file.path.name) for grain in ("minute", "hour"))

@@ -14,13 +14,16 @@ import duckdb
 import polars as pl
 
 from analytics.lake import DATASETS, Dataset, Part, day_dir
+from analytics.rollups import list_rollups
 from ingest.database import Connection
 from ingest.statements import load_statements
 from jobs.accounts import Accounts, Range, Span, keep_accounts
 from jobs.contents import MergedPart, open_reader, parts_of
+from jobs.exceptions import SealRefused
 from jobs.housekeeping import partition_days
 from jobs.publishing import make_directory
 from jobs.ranges import RangeTooLarge, read_range
+from jobs.rollup import Telling, require_kept, retired_files
 from jobs.sealing import Sealed, finish, merge, spill_dir
 from jobs.workbench import Workbench
 
@@ -59,8 +62,24 @@ class Mender:
                 lost, beyond = self._lost_parts(dataset, accounts, end, postgres_days)
                 mended.beyond += beyond
                 for day in sorted(lost):
+                    if reason := self._is_told_elsewhere(dataset, day, accounts):
+                        mended.beyond.append(reason)
+                        continue
                     mended.days.append(self._mend_day(reader, dataset, day, accounts, lost[day], end))
         return mended
+
+    def _is_told_elsewhere(self, dataset: Dataset, day: date, accounts: Accounts) -> str | None:
+        """Why a day can't be written again without losing what only its kept rollups tell of."""
+        files = [file for file in accounts.listing.files if file.day == day]
+        kept = list_rollups(self._lake_dir, dataset, [day]).kept
+        if damaged := next((file for file in files if file in accounts.damaged and file.path.name in kept), None):
+            return f"{damaged.path} is damaged, and its kept rollups need it. Put it back from a backup of the lake."
+        try:
+            sound = [file.path for file in files if file not in accounts.damaged]
+            require_kept(self._lake_dir, dataset, day, sound)
+        except SealRefused as error:
+            return str(error)
+        return None
 
     def _lost_parts(
         self, dataset: Dataset, accounts: Accounts, end: int, postgres_days: int
@@ -112,7 +131,19 @@ class Mender:
         merged = [*lost, *(part for file in sound for part in parts_of(file))]
         fetched = [path for start, stop, *_ in lost for path in self._fetch(dataset, day, (start, stop))]
         paths = [*(file.path for file in sound), *fetched]
-        built = merge(self._bench, self._lake_dir, dataset, day, end, paths, merged, self._identifier, reader=reader)
+        retired = retired_files(self._lake_dir, dataset, day, [file.path for file in sound])
+        built = merge(
+            self._bench,
+            self._lake_dir,
+            dataset,
+            day,
+            end,
+            paths,
+            merged,
+            self._identifier,
+            reader=reader,
+            telling=Telling(tuple(paths)) if retired else None,
+        )
         for path in fetched:
             path.unlink()
         for file in files:

@@ -184,8 +184,9 @@ class Mirror:
                 log.warning("an erasure waits", reason=str(error))
 
     def retire(self, before: date, most: int = 1_000_000) -> list[Retired]:
-        """Take the rows of the days before `before` out of the lake, at most `most` days: see `jobs.retiring`. Raises
-        what `mend` raises."""
+        """Take the rows of the days before `before` out of the lake, at most `most` days: see `jobs.retiring`. A day
+        that isn't as it should be stays, and the log says why. Raises PublishFailed, LeadershipLost,
+        ExchangeUnsupported."""
         bench = self._workbench()
         done: list[Retired] = []
         for dataset, day, listing in self._retirer.due(before):
@@ -193,7 +194,11 @@ class Mirror:
                 break
             with open_reader(spill_dir(bench)) as reader:
                 rewriter = Rewriter(self._lake_dir, self._identifier, bench, self._still_leads, reader, self._told)
-                retired = self._retirer.retire(rewriter, reader, dataset, day, listing)
+                try:
+                    retired = self._retirer.retire(rewriter, reader, dataset, day, listing)
+                except SealRefused as error:  # no reason to keep the others
+                    log.warning("a day isn't retired", dataset=dataset, day=str(day), reason=str(error))
+                    continue
             if retired is not None:
                 done.append(retired)
                 log.info("retired", dataset=dataset, day=str(day), rows=retired.rows)
@@ -207,7 +212,7 @@ class Mirror:
         try:
             if self.retire(now.date() - timedelta(days=self._lake_days), 1):
                 self._next_retiring = 0.0
-        except (SealRefused, ExchangeUnsupported, PublishFailed) as error:
+        except (ExchangeUnsupported, PublishFailed) as error:
             log.warning("no day is retired", reason=str(error))
 
     def rebuild_rollups(self, tell: Callable[[str], None] = lambda _: None) -> Rebuilt:

@@ -34,12 +34,16 @@ from analytics.rollups import (
 )
 from ingest.statements import filled, load_statements
 from jobs.contents import Damaged, read_footer
-from jobs.exceptions import LeadershipLost, PublishFailed
+from jobs.exceptions import LeadershipLost, PublishFailed, SealRefused
 from jobs.publishing import flush_directory, make_directory, publish
 from jobs.workbench import Workbench
 
 _SQL = load_statements(__file__)
 _KEY = "meshhook_errors."
+_PROMISE = "kept"
+_MEASURE: dict[Dataset, str] = {"errors": "errors", "executions": "finished"}
+_REBUILD = "Stop the jobs and run `meshhook-errors rollup --rebuild`."
+_RESTORE = "No command can make it again: put it back from a backup of the lake."
 _ORDER: dict[Dataset, str] = {
     "errors": "epoch_us(bucket) // 3600000000, fingerprint, bucket",
     "executions": "bucket, workflow_id",
@@ -150,13 +154,51 @@ def _kept_select(lake_dir: Path, dataset: Dataset, grain: Grain, day: date, tell
     return filled(_SQL[f"together_{dataset}"], selects=together, without=telling.without).decode()
 
 
-def kept_names(lake_dir: Path, dataset: Dataset, day: date) -> frozenset[str]:
-    """The files of a day that are told by kept rollups."""
-    return list_rollups(lake_dir, dataset, [day]).kept
+def promised(file: Path) -> int | None:
+    """What the kept rollups of a sealed file come to, as its footer says; None where it has none, or was sealed before
+    footers told. Raises Damaged."""
+    told = read_footer(file).get(_PROMISE)
+    return None if told is None else int(told)
+
+
+def promise(lake_dir: Path, dataset: Dataset, day: date, telling: Telling, reader: duckdb.DuckDBPyConnection) -> str:
+    """What the footer of a file with kept rollups says of them. What was promised before, and is lost, is promised on:
+    so it stays known. Raises Damaged, duckdb.Error."""
+    rollups = list_rollups(lake_dir, dataset, [day])
+    selects, lost = [], 0
+    for file in telling.files:
+        kept = rollups.paths["hour"].get(file.name) if file.name in rollups.kept else None
+        before = promised(file) if kept is None else None
+        if before is not None:
+            lost += before
+        else:
+            selects.append(_select(dataset, "hour", file) if kept is None else _as_it_is(dataset, kept))
+    if not selects:
+        return str(lost)
+    together = " union all ".join(f"({select})" for select in selects)
+    told = filled(_SQL[f"together_{dataset}"], selects=together, without=telling.without).decode()
+    total = filled(_SQL["total"], measure=_MEASURE[dataset], select=told).decode()
+    return str(lost + int(reader.execute(total, dict(telling.values)).fetchall()[0][0]))
+
+
+def retired_files(lake_dir: Path, dataset: Dataset, day: date, files: Iterable[Path]) -> frozenset[str]:
+    """The names of those files of a day that are told by kept rollups, or were. Raises Damaged."""
+    kept = list_rollups(lake_dir, dataset, [day]).kept
+    return frozenset(file.name for file in files if file.name in kept or promised(file) is not None)
+
+
+def require_kept(lake_dir: Path, dataset: Dataset, day: date, files: Iterable[Path]) -> None:
+    """Raises SealRefused where a kept rollup per hour is gone: it can be put back for as long as its file stands."""
+    found = list_rollups(lake_dir, dataset, [day]).paths["hour"]
+    hours = {name for name, path in found.items() if is_kept(path.name)}
+    for file in files:
+        if promised(file) is not None and file.name not in hours:
+            raise SealRefused(f"The kept rollup of {dataset} of {day} is gone; the day stays. `verify` tells more.")
 
 
 def place_rollups(bench: Workbench, built: Iterable[tuple[Path, Path]]) -> None:
-    """Let built rollups appear; those that can't, don't. Raises LeadershipLost."""
+    """Let built rollups appear; those that can't, don't. Raises LeadershipLost, and SealRefused for one that holds what
+    nothing else does."""
     for lies, target in built:
         try:
             make_directory(target.parent)
@@ -166,6 +208,8 @@ def place_rollups(bench: Workbench, built: Iterable[tuple[Path, Path]]) -> None:
         except OSError as error:
             if not bench.path.exists():
                 raise LeadershipLost(f"Another mirror has taken over; {target.name} isn't placed.") from error
+            if is_kept(target.name):
+                raise SealRefused(f"{target} can't be placed ({error.strerror}); the day stays as it is.") from error
             log.warning("a file stands without its rollup", rollup=str(target), reason=str(error))
 
 
@@ -292,7 +336,47 @@ def rollup_problems(
                 except duckdb.Error:
                     continue
                 if problem is not None:
-                    yield f"{path} {problem} Stop the jobs and run `meshhook-errors rollup --rebuild`."
+                    yield f"{path} {problem} {_RESTORE if is_kept(path.name) else _REBUILD}"
+
+
+def kept_problems(
+    reader: duckdb.DuckDBPyConnection,
+    lake_dir: Path,
+    dataset: Dataset,
+    files: Iterable[Part | Seal],
+    retired: Mapping[date, int],
+) -> Iterator[str]:
+    """Each kept rollup per hour that is gone, and each that doesn't come to what the footer of its file says. `files`
+    are sound ones; `retired` tells of days that were retired what left them, for files whose footer doesn't say."""
+    for file in files:
+        if not isinstance(file, Seal):
+            continue
+        try:
+            told = promised(file.path)
+        except Damaged:
+            continue  # it was sealed into another meanwhile
+        if told is None and file.day not in retired:
+            continue
+        what = f"{retired[file.day] if told is None else told} {'errors' if dataset == 'errors' else 'trials'}"
+        found = [path for path in _of_file(lake_dir, "hour", dataset, file) if is_kept(path.name)]
+        where = rollup_dir(lake_dir, "hour", dataset, file.day) / f"{file.path.stem}-*-kept.parquet"
+        if not found:
+            yield f"{dataset}, {file.day}: {where} is gone. It told of {what}, whose rows were retired. {_RESTORE}"
+        for path in found if told is not None else ():
+            total = _total_of(reader, dataset, path)
+            if total is not None and total != told:
+                yield f"{path} comes to {total}; {file.path.name} says that it tells of {what}. {_RESTORE}"
+
+
+def _total_of(reader: duckdb.DuckDBPyConnection, dataset: Dataset, rollup: Path) -> int | None:
+    """What a rollup comes to; None where it can't be read, which is told elsewhere."""
+    total = filled(_SQL["total"], measure=_MEASURE[dataset], select=_as_it_is(dataset, rollup)).decode()
+    try:
+        return int(reader.execute(total).fetchall()[0][0])
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:
+        return None
 
 
 def missing_rollups(lake_dir: Path, dataset: Dataset, listing: Listing) -> int:

@@ -36,7 +36,16 @@ from ingest.statements import filled, load_statements
 from jobs.contents import Contents, Damaged, MergedPart, footer_of, parts_of, read_contents
 from jobs.exceptions import JobError, LeadershipLost, PublishFailed, SealRefused
 from jobs.publishing import Step, exchange, flush_directory, no_step
-from jobs.rollup import Telling, build_rollups, discard_rollups, kept_names, place_rollups, remove_rollups
+from jobs.rollup import (
+    Telling,
+    build_rollups,
+    discard_rollups,
+    place_rollups,
+    promise,
+    remove_rollups,
+    require_kept,
+    retired_files,
+)
 from jobs.workbench import SPILL, Workbench
 
 LATE_PARTS = 64  # beside a sealed file: reading them costs more than sealing the day again
@@ -116,10 +125,11 @@ def build(
     _check_only_ours(day_dir(lake_dir, dataset, day), day, frozenset(paths), listing.watermark)
     try:
         merged = [part for source in sources for part in parts_of(source)]
+        # Where some of the day was retired, its rollups are all that is left to tell of it.
+        retired = retired_files(lake_dir, dataset, day, paths)
+        require_kept(lake_dir, dataset, day, paths)
     except Damaged as error:
         raise _refused(dataset, day, error) from error
-    # Where some of the day was retired, its rollups are all that is left to tell of it.
-    retired = kept_names(lake_dir, dataset, day) & {path.name for path in paths}
     telling = Telling(tuple(paths)) if retired else None
     end = listing.watermark
     return merge(
@@ -150,6 +160,8 @@ def merge(
         before = read_contents(reader, dataset, paths)
         _check_told(before, merged, Seal(end, start, day, path))
         told = {"rows": str(before.rows), "counted": str(before.counted), "ids": before.ids}
+        if telling is not None:
+            told["kept"] = promise(lake_dir, dataset, day, telling, reader)
         parts = json.dumps(sorted(merged), separators=(",", ":"))
         step("seal begun")
         _write(reader, dataset, paths, path, footer_of(dataset, day, (start, end), identifier, **told, parts=parts))

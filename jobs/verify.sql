@@ -12,3 +12,6 @@ select count(*) from error_metrics where xact_id >= %(watermark)s::text::xid8;
 
 -- waiting_executions: the same for trials
 select count(*) from execution_metrics where xact_id >= %(watermark)s::text::xid8;
+
+-- retired: the days whose rows left the lake for their age, with what these stood for
+select day, counted from retired_days where dataset = %(dataset)s;

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import duckdb
+import polars as pl
 import pytest
 
 from analytics.filters import Filters
@@ -111,6 +112,118 @@ def test_what_is_erased_is_gone_from_what_a_retired_day_still_tells(
     assert (series(store, project_id=(GONE,)), series(store)) == (0, 5)
     report = verify(connection, lake_dir)
     assert report.is_equal, report.problems
+
+
+def the_kept_rollup(lake_dir: Path) -> Path:
+    (found,) = (lake_dir / "rollups" / "hour" / "errors" / f"day={OLD.date()}").glob("*-kept.parquet")
+    return found
+
+
+def with_minutes_forgotten(lake_dir: Path) -> None:
+    for path in (lake_dir / "rollups" / "minute" / "errors" / f"day={OLD.date()}").glob("*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_kept_rollup_that_somebody_deleted_is_told_of_and_put_back_from_a_backup(
+    connection: Connection, mirror: Mirror, lake_dir: Path, is_noted: bool
+) -> None:
+    mirror.retire(BEFORE)
+    with_minutes_forgotten(lake_dir)
+    if not is_noted:  # the mirror died just before, or this is another database
+        connection.execute("delete from retired_days")
+    assert verify(connection, lake_dir).is_equal
+    rollup = the_kept_rollup(lake_dir)
+    kept = rollup.read_bytes()
+    rollup.unlink()
+    (problem,) = verify(connection, lake_dir).problems
+    for told in (str(OLD.date()), "errors", str(rollup.parent), "is gone", "5 errors", "from a backup"):
+        assert told in problem
+    mirror.rebuild_rollups()
+    assert not verify(connection, lake_dir).is_equal  # what is made of no rows isn't what is missing
+    rollup.write_bytes(kept)
+    assert verify(connection, lake_dir).is_equal
+
+
+def test_a_day_that_an_earlier_version_retired_is_known_to_lack_its_rollup(
+    connection: Connection, mirror: Mirror, lake_dir: Path
+) -> None:
+    """Its footer doesn't tell, the table of retired days does."""
+    mirror.retire(BEFORE)
+    seal = next(file.path for file in list_parts(lake_dir, "errors").seals if file.day == OLD.date())
+    footer = {name: value for name, value in pl.read_parquet_metadata(seal).items() if name != "meshhook_errors.kept"}
+    pl.read_parquet(seal, hive_partitioning=False).write_parquet(seal, metadata=footer)
+    assert verify(connection, lake_dir).is_equal
+    the_kept_rollup(lake_dir).unlink()
+    (problem,) = verify(connection, lake_dir).problems
+    assert "5 errors" in problem
+
+
+def test_a_kept_rollup_that_tells_of_less_or_is_torn_is_found(
+    connection: Connection, mirror: Mirror, lake_dir: Path
+) -> None:
+    mirror.retire(BEFORE)
+    rollup = the_kept_rollup(lake_dir)
+    footer = {name: value for name, value in pl.read_parquet_metadata(rollup).items() if name.startswith("mesh")}
+    pl.read_parquet(rollup, hive_partitioning=False).head(1).write_parquet(rollup, metadata=footer)
+    (problem,) = verify(connection, lake_dir).problems
+    assert "tells of 5 errors" in problem
+    rollup.write_bytes(rollup.read_bytes()[:100])
+    (problem,) = verify(connection, lake_dir).problems
+    assert "can't be read" in problem and "from a backup" in problem
+
+
+def test_a_day_without_its_kept_rollup_waits_so_that_a_backup_of_it_still_fits(
+    connection: Connection, mirror: Mirror, lake_dir: Path, store: Store
+) -> None:
+    mirror.retire(BEFORE)
+    with_minutes_forgotten(lake_dir)
+    insert_error(connection, timestamp=OLD)
+    mirror.tick(everything=True)
+    rollup = the_kept_rollup(lake_dir)
+    kept = rollup.read_bytes()
+    rollup.unlink()
+    assert OLD.date() not in [sealed.day for sealed in mirror.seal(now() + timedelta(days=2))]
+    connection.execute("delete from error_metrics")
+    insert_report(connection, 4, timestamp=OLD)
+    mirror.tick(everything=True)
+    connection.execute("delete from execution_metrics")
+    assert [retired.dataset for retired in mirror.retire(BEFORE)] == ["executions"]  # the others don't wait for it
+    assert mirror.mend(7).days == []
+    rollup.write_bytes(kept)
+    assert [day.rows for day in mirror.retire(BEFORE)] == [1]
+    assert (verify(connection, lake_dir).problems, series(store)) == ([], 7)
+
+
+def test_erasing_goes_on_without_a_kept_rollup_and_hides_no_loss(
+    connection: Connection, mirror: Mirror, lake_dir: Path
+) -> None:
+    mirror.retire(BEFORE)
+    with_minutes_forgotten(lake_dir)
+    insert_error(connection, timestamp=OLD, project_id=GONE)
+    insert_error(connection, timestamp=OLD)
+    mirror.tick(everything=True)
+    the_kept_rollup(lake_dir).unlink()
+    request(connection, Selection("project", (str(GONE),)), "somebody")
+    mirror.erase()
+    (problem,) = verify(connection, lake_dir).problems
+    assert "comes to 1" in problem and "tells of 6 errors" in problem
+
+
+def test_mending_a_retired_day_keeps_what_its_rollups_tell(
+    connection: Connection, mirror: Mirror, lake_dir: Path, store: Store
+) -> None:
+    mirror.retire(BEFORE)
+    insert_error(connection, timestamp=OLD)
+    mirror.tick(everything=True)
+    late = next(part.path for part in list_parts(lake_dir, "errors").parts if part.day == OLD.date())
+    insert_error(connection)
+    mirror.tick(everything=True)
+    late.unlink()
+    assert not verify(connection, lake_dir).is_equal
+    assert len(mirror.mend(7).days) == 1
+    report = verify(connection, lake_dir)
+    assert (report.is_equal, series(store)) == (True, 8), report.problems
 
 
 def test_the_mirror_retires_in_its_turns_only_where_that_is_set(connection: Connection, lake_dir: Path) -> None:

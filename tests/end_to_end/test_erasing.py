@@ -43,9 +43,9 @@ def by_api(installation: Running, project: str) -> list[str]:
         asked["cursor"] = page["next_cursor"]
 
 
-def counted(installation: Running, project: str) -> tuple[int, int]:
+def counted(installation: Running, project: str, interval: str = "1h", start: str = START) -> tuple[int, int]:
     """Errors and finished trials of a project."""
-    asked = urlencode({"project_id": project, "interval": "1h", "start": START})
+    asked = urlencode({"project_id": project, "interval": interval, "start": start})
     buckets = installation.request("GET", f"/api/error-metrics?{asked}")["buckets"]
     return sum(bucket["errors"] for bucket in buckets), sum(bucket["finished"] for bucket in buckets)
 
@@ -121,6 +121,9 @@ def test_a_project_is_erased_while_errors_of_it_and_of_another_keep_coming(tmp_p
         assert sorted(by_api(installation, OTHER)) == sorted(others)
         assert counted(installation, GONE) == (len(left), 0)
         assert counted(installation, OTHER) == (len(others), 9)
+        hour = (datetime.now(UTC) - timedelta(hours=1)).isoformat()  # in intervals that only Postgres has
+        assert counted(installation, GONE, "10s", hour) == (len(left), 0)
+        assert counted(installation, OTHER, "10s", hour) == (len(others) - BEFORE, 9)
 
         until(lambda: len(in_the_lake(installation, OTHER)) == len(others))
         until(lambda: sorted(in_the_lake(installation, GONE)) == sorted(left))

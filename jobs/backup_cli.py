@@ -1,14 +1,20 @@
 """`meshhook-errors backup` and `restore`: everything that an installation has become, in plain files and back."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ingest.settings import Settings, settings
 from jobs.known_database import known_database
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from jobs.backup.progress import Tell
 
 
 def backup(
@@ -17,10 +23,10 @@ def backup(
     """Copy configuration, alert state, groups, counts and lake into a directory, while everything runs."""
     from jobs.backup.making import make_backup
 
-    with known_database("backup") as connection:
+    with known_database("backup") as connection, _bar() as tell:
         options = settings()
         manifest = make_backup(
-            connection, options.lake_dir, directory, secret_key=options.secret_key.get_secret_value()
+            connection, options.lake_dir, directory, secret_key=options.secret_key.get_secret_value(), tell=tell
         )
     rows = sum(table.rows for table in manifest.tables.values())
     typer.echo(
@@ -29,6 +35,30 @@ def backup(
     )
     if manifest.secret_key_mark:
         typer.echo("The secret key isn't in it, and is needed to restore: keep MESHHOOK_ERRORS_SECRET_KEY elsewhere.")
+
+
+@contextmanager
+def _bar() -> Iterator["Tell"]:
+    """On a terminal a bar for what is copied at the moment, gone at the end; elsewhere nothing."""
+    from jobs.backup.progress import tell_nobody
+
+    if not sys.stdout.isatty():
+        yield tell_nobody
+        return
+
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn())
+    with Progress(*columns, TimeRemainingColumn(), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(f"Copying the {what}")
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield tell
+        bar.refresh()
 
 
 def restore(

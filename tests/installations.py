@@ -29,6 +29,7 @@ from jobs.alert_message import Composer
 from jobs.api import create_app
 from jobs.backup.making import make_backup
 from jobs.backup.manifest import Manifest, read_manifest
+from jobs.backup.progress import Tell, tell_nobody
 from jobs.backup.restoring import restore
 from jobs.mirror import Mirror
 from tests.apis import SECRET_KEY
@@ -119,8 +120,8 @@ def empty_url(postgres_url: str) -> Iterator[str]:
         yield url
 
 
-def back_up(connection: Connection, lake_dir: Path, directory: Path) -> Manifest:
-    return make_backup(connection, lake_dir, directory, secret_key=SECRET_KEY)
+def back_up(connection: Connection, lake_dir: Path, directory: Path, tell: Tell = tell_nobody) -> Manifest:
+    return make_backup(connection, lake_dir, directory, secret_key=SECRET_KEY, tell=tell)
 
 
 def load(url: str, lake_dir: Path, directory: Path, **options: Any) -> None:

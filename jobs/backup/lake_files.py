@@ -13,11 +13,12 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from analytics.lake import DATASETS, Dataset, list_parts
 from jobs.backup.manifest import BackupRefused, Manifest, Stored, lake_path, read_manifest
+from jobs.backup.progress import Course, Tell, tell_nobody
 from jobs.publishing import flush_directory, make_directory
 
 _BLOCK = 1024 * 1024
@@ -29,8 +30,9 @@ _MADE_FROM = re.compile(r"^(part-\d{20}-\d{20}-\d+of\d+|sealed-\d{20}-\d{20}-[0-
 class LakeCopy:
     """The lake's part of a backup that is being made in `directory`."""
 
-    def __init__(self, lake_dir: Path, directory: Path) -> None:
+    def __init__(self, lake_dir: Path, directory: Path, tell: Tell = tell_nobody) -> None:
         self._lake_dir = lake_dir
+        self._tell = tell
         self._directory = directory
         self._copied: dict[str, Stored] = {}
         self._earlier = _earlier_backup(directory)
@@ -47,8 +49,11 @@ class LakeCopy:
         listings = {dataset: list_parts(self._lake_dir, dataset) for dataset in DATASETS}
         listed = [file.path for listing in listings.values() for file in listing.files]
         names = {str(path.relative_to(self._lake_dir)) for path in [*listed, *self._made_from(listed)]}
-        for name in sorted(names - self._copied.keys()):
-            self._copied[name] = self._copy(name)
+        sizes = {name: (self._lake_dir / name).stat().st_size for name in sorted(names - self._copied.keys())}
+        course = Course("lake", sum(sizes.values()), self._tell)
+        for name, size in sizes.items():
+            with course.item(size) as advance:
+                self._copied[name] = self._copy(name, advance)
         for name in self._copied.keys() - names:
             lake_path(self._directory, name).unlink()
             del self._copied[name]
@@ -64,7 +69,7 @@ class LakeCopy:
                 if match and (path.parts[-3], path.parts[-2], match[1]) in origins:
                     yield path
 
-    def _copy(self, name: str) -> Stored:
+    def _copy(self, name: str, advance: Callable[[int], None]) -> Stored:
         source, target = self._lake_dir / name, lake_path(self._directory, name)
         make_directory(target.parent)
         if self._earlier is not None:
@@ -74,7 +79,7 @@ class LakeCopy:
                 if known is not None and _is_alike(kept, source):
                     target.hardlink_to(kept)
                     return known
-        return copy_file(source, target)
+        return copy_file(source, target, advance)
 
 
 def _earlier_backup(directory: Path) -> tuple[Path, Manifest] | None:
@@ -99,14 +104,16 @@ def _is_alike(one: Path, other: Path) -> bool:
         return first.read() == second.read()
 
 
-def copy_file(source: Path, target: Path) -> Stored:
-    """Copy one file durably and answer what was copied. Raises OSError, FileNotFoundError for no `source`."""
+def copy_file(source: Path, target: Path, advance: Callable[[int], None] = lambda _: None) -> Stored:
+    """Copy one file durably and answer what was copied; `advance` is told of each number of bytes. Raises OSError,
+    FileNotFoundError for no `source`."""
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as read, target.open("xb") as written:
         while block := read.read(_BLOCK):
             digest.update(block)
             size += len(block)
             written.write(block)
+            advance(len(block))
         written.flush()
         os.fsync(written.fileno())
     target.chmod(0o640)

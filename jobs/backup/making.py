@@ -18,8 +18,9 @@ from analytics.lake import DATASETS, Dataset
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
 from jobs.backup.lake_files import LakeCopy
-from jobs.backup.manifest import BackupFailed, Manifest, write_manifest
-from jobs.backup.tables import known_tables, write_table
+from jobs.backup.manifest import BackupFailed, Manifest, Table, write_manifest
+from jobs.backup.progress import Course, Tell, tell_nobody
+from jobs.backup.tables import known_tables, table_bytes, write_table
 from jobs.exceptions import ClusterChanged, LakeMismatch
 from jobs.housekeeping import partition_days
 from jobs.publishing import Step, flush_directory, make_directory, no_step
@@ -36,16 +37,22 @@ class _Claim:
 
 
 def make_backup(
-    connection: Connection, lake_dir: Path, directory: Path, *, secret_key: str, step: Step = no_step
+    connection: Connection,
+    lake_dir: Path,
+    directory: Path,
+    *,
+    secret_key: str,
+    step: Step = no_step,
+    tell: Tell = tell_nobody,
 ) -> Manifest:
     """Copy tables and lake into `directory`, which must be new or empty; what an earlier backup beside it has of the
-    lake is linked.
+    lake is linked. `tell` is told how far it is.
 
     `connection` is in autocommit mode. Raises BackupFailed, ClusterChanged, LakeMismatch.
     """
     with _written(directory):
         claims = {dataset: _claim(connection, dataset) for dataset in DATASETS}
-        lake = LakeCopy(lake_dir, directory)
+        lake = LakeCopy(lake_dir, directory, tell)
         lake.catch_up()
         (directory / "tables").mkdir()
         with connection.transaction():
@@ -54,7 +61,7 @@ def make_backup(
             step("partitions kept")
             watermarks, files = lake.catch_up()
             step("lake listed")
-            manifest = _copy_tables(connection, directory, secret_key, watermarks)
+            manifest = _copy_tables(connection, directory, secret_key, watermarks, tell)
             for dataset, watermark in watermarks.items():
                 _check_belongs(connection, lake_dir, dataset, watermark, claims[dataset])
         manifest.lake.update(files)
@@ -93,7 +100,9 @@ def _written(directory: Path) -> Iterator[None]:
         raise
 
 
-def _copy_tables(connection: Connection, directory: Path, secret_key: str, watermarks: dict[Dataset, int]) -> Manifest:
+def _copy_tables(
+    connection: Connection, directory: Path, secret_key: str, watermarks: dict[Dataset, int], tell: Tell
+) -> Manifest:
     numbered = connection.execute(_SQL["numbered_to"]).fetchone()  # the first look
     versions = connection.execute(_SQL["versions"]).fetchone()
     assert numbered is not None and versions is not None
@@ -110,8 +119,18 @@ def _copy_tables(connection: Connection, directory: Path, secret_key: str, water
         numbered_to=numbered[0],
         watermarks={str(dataset): watermark for dataset, watermark in watermarks.items()},
         days=sorted({day.isoformat() for dataset in DATASETS for day in partition_days(connection, dataset)}),
-        tables={name: write_table(connection, directory, name) for name in known_tables(connection)},
+        tables=_write_tables(connection, directory, tell),
     )
+
+
+def _write_tables(connection: Connection, directory: Path, tell: Tell) -> dict[str, Table]:
+    names = known_tables(connection)
+    sizes = table_bytes(connection, names)
+    course, tables = Course("tables", sum(sizes.values()), tell), {}
+    for name in names:
+        with course.item(sizes[name]) as advance:
+            tables[name] = write_table(connection, directory, name, advance)
+    return tables
 
 
 def _claim(connection: Connection, dataset: Dataset) -> _Claim | None:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+from collections.abc import Callable, Iterable
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import IO
@@ -52,8 +53,16 @@ def known_tables(connection: Connection) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def write_table(connection: Connection, directory: Path, table: str) -> Table:
-    """Write a table as the connection's snapshot has it. Raises OSError."""
+def table_bytes(connection: Connection, tables: Iterable[str]) -> dict[str, int]:
+    """What tables take in Postgres, without their indexes."""
+    return dict(connection.execute(_SQL["bytes"], {"tables": list(tables)}).fetchall())
+
+
+def write_table(
+    connection: Connection, directory: Path, table: str, advance: Callable[[int], None] = lambda _: None
+) -> Table:
+    """Write a table as the connection's snapshot has it; `advance` is told of each number of bytes that came. Raises
+    OSError."""
     columns = [name for (name,) in connection.execute(_SQL["columns"], {"table": table})]
     statement = sql.SQL("copy (select {} from {}) to stdout (format csv, header)").format(
         _names(columns), sql.Identifier(SCHEMA, table)
@@ -65,8 +74,13 @@ def write_table(connection: Connection, directory: Path, table: str) -> Table:
             gzip.GzipFile("", "wb", _LEVEL, hashed, mtime=0) as packed,
             cursor.copy(statement) as copy,
         ):
-            for block in copy:
+            untold = 0
+            for block in copy:  # a row each
                 packed.write(block)
+                untold += len(block)
+                if untold >= _BLOCK:
+                    advance(untold)
+                    untold = 0
         rows = cursor.rowcount
         file.flush()
         os.fsync(file.fileno())

@@ -2,6 +2,12 @@
 select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'meshhook_errors' and c.relkind in ('r', 'p') and not c.relispartition order by 1;
 
+-- bytes: what tables take without their indexes, a partitioned one with its partitions
+select name, (
+    select coalesce(sum(pg_table_size(relid)), 0)::bigint
+    from pg_partition_tree(to_regclass('meshhook_errors.' || quote_ident(name)))
+) from unnest(%(tables)s::text[]) name;
+
 -- columns: what can be written of a table
 select attname from pg_attribute
 where attrelid = to_regclass('meshhook_errors.' || %(table)s) and attnum > 0 and not attisdropped and attgenerated = ''

@@ -31,8 +31,9 @@ from analytics.rollups import list_rollups
 from ingest.database import Connection
 from ingest.statements import filled, load_statements
 from jobs.exceptions import EraseRefused
+from jobs.kept_rollups import retired_files
 from jobs.rewriting import Gone, Rewriter
-from jobs.rollup import Telling, retired_files
+from jobs.rollup import Telling
 from jobs.selection import Kind, Selection
 from jobs.tally import Tally
 

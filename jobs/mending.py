@@ -21,9 +21,10 @@ from jobs.accounts import Accounts, Range, Span, keep_accounts
 from jobs.contents import MergedPart, open_reader, parts_of
 from jobs.exceptions import SealRefused
 from jobs.housekeeping import partition_days
+from jobs.kept_rollups import require_kept, retired_files
 from jobs.publishing import make_directory
 from jobs.ranges import RangeTooLarge, read_range
-from jobs.rollup import Telling, require_kept, retired_files
+from jobs.rollup import Telling
 from jobs.sealing import Sealed, finish, merge, spill_dir
 from jobs.workbench import Workbench
 
@@ -62,13 +63,15 @@ class Mender:
                 lost, beyond = self._lost_parts(dataset, accounts, end, postgres_days)
                 mended.beyond += beyond
                 for day in sorted(lost):
-                    if reason := self._is_told_elsewhere(dataset, day, accounts):
+                    if reason := self._is_told_elsewhere(reader, dataset, day, accounts):
                         mended.beyond.append(reason)
                         continue
                     mended.days.append(self._mend_day(reader, dataset, day, accounts, lost[day], end))
         return mended
 
-    def _is_told_elsewhere(self, dataset: Dataset, day: date, accounts: Accounts) -> str | None:
+    def _is_told_elsewhere(
+        self, reader: duckdb.DuckDBPyConnection, dataset: Dataset, day: date, accounts: Accounts
+    ) -> str | None:
         """Why a day can't be written again without losing what only its kept rollups tell of."""
         files = [file for file in accounts.listing.files if file.day == day]
         kept = list_rollups(self._lake_dir, dataset, [day]).kept
@@ -76,7 +79,7 @@ class Mender:
             return f"{damaged.path} is damaged, and its kept rollups need it. Put it back from a backup of the lake."
         try:
             sound = [file.path for file in files if file not in accounts.damaged]
-            require_kept(self._lake_dir, dataset, day, sound)
+            require_kept(reader, self._lake_dir, dataset, day, sound)
         except SealRefused as error:
             return str(error)
         return None

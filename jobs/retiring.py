@@ -17,8 +17,9 @@ from analytics.lake import DATASETS, Dataset, Listing, Part, Seal, list_parts
 from ingest.database import Connection
 from ingest.statements import filled, load_statements
 from jobs.contents import Damaged, parts_of
+from jobs.kept_rollups import require_kept
 from jobs.rewriting import Gone, Rewriter
-from jobs.rollup import Telling, require_kept
+from jobs.rollup import Telling
 
 _SQL = load_statements(__file__)
 
@@ -64,7 +65,7 @@ class Retirer:
     ) -> Retired | None:
         """Retire one day; None where Postgres still has rows of it. Raises what `Rewriter.rewrite` raises."""
         paths = tuple(file.path for file in listing.files if file.day == day)
-        require_kept(self._lake_dir, dataset, day, paths)
+        require_kept(reader, self._lake_dir, dataset, day, paths)
         relation, values = parts_in_sql(dataset, [str(path) for path in paths])
         counted = reader.execute(filled(_SQL[f"counted_{dataset}"], parts=relation).decode(), values).fetchall()[0][0]
         # One that comes after this look is in no file yet, and isn't published while we are at it.

@@ -40,10 +40,8 @@ from jobs.workbench import Workbench
 
 _SQL = load_statements(__file__)
 _KEY = "meshhook_errors."
-_PROMISE = "kept"
-_MEASURE: dict[Dataset, str] = {"errors": "errors", "executions": "finished"}
 _REBUILD = "Stop the jobs and run `meshhook-errors rollup --rebuild`."
-_RESTORE = "No command can make it again: put it back from a backup of the lake."
+RESTORE = "No command can make it again: put it back from a backup of the lake."
 _ORDER: dict[Dataset, str] = {
     "errors": "epoch_us(bucket) // 3600000000, fingerprint, bucket",
     "executions": "bucket, workflow_id",
@@ -115,7 +113,7 @@ def build_rollups(
     built: list[tuple[Path, Path]] = []
     for grain in grains:
         if telling is None:
-            select: str | None = _select(dataset, grain, path)
+            select: str | None = select_of(dataset, grain, path)
         else:
             select = _kept_select(lake_dir, dataset, grain, day, telling)
         if select is None:
@@ -149,51 +147,14 @@ def _kept_select(lake_dir: Path, dataset: Dataset, grain: Grain, day: date, tell
         kept = rollups.paths[grain].get(file.name) if file.name in rollups.kept else None
         if kept is None and file.name in rollups.kept:
             return None
-        selects.append(_select(dataset, grain, file) if kept is None else _as_it_is(dataset, grain, kept))
-    together = " union all ".join(f"({select})" for select in selects)
-    return filled(_SQL[f"together_{dataset}"], selects=together, without=telling.without).decode()
+        selects.append(select_of(dataset, grain, file) if kept is None else as_it_is(dataset, grain, kept))
+    return together(dataset, selects, telling)
 
 
-def promised(file: Path) -> int | None:
-    """What the kept rollups of a sealed file come to, as its footer says; None where it has none, or was sealed before
-    footers told. Raises Damaged."""
-    told = read_footer(file).get(_PROMISE)
-    return None if told is None else int(told)
-
-
-def promise(lake_dir: Path, dataset: Dataset, day: date, telling: Telling, reader: duckdb.DuckDBPyConnection) -> str:
-    """What the footer of a file with kept rollups says of them. What was promised before, and is lost, is promised on:
-    so it stays known. Raises Damaged, duckdb.Error."""
-    rollups = list_rollups(lake_dir, dataset, [day])
-    selects, lost = [], 0
-    for file in telling.files:
-        kept = rollups.paths["hour"].get(file.name) if file.name in rollups.kept else None
-        before = promised(file) if kept is None else None
-        if before is not None:
-            lost += before
-        else:
-            selects.append(_select(dataset, "hour", file) if kept is None else _as_it_is(dataset, kept))
-    if not selects:
-        return str(lost)
-    together = " union all ".join(f"({select})" for select in selects)
-    told = filled(_SQL[f"together_{dataset}"], selects=together, without=telling.without).decode()
-    total = filled(_SQL["total"], measure=_MEASURE[dataset], select=told).decode()
-    return str(lost + int(reader.execute(total, dict(telling.values)).fetchall()[0][0]))
-
-
-def retired_files(lake_dir: Path, dataset: Dataset, day: date, files: Iterable[Path]) -> frozenset[str]:
-    """The names of those files of a day that are told by kept rollups, or were. Raises Damaged."""
-    kept = list_rollups(lake_dir, dataset, [day]).kept
-    return frozenset(file.name for file in files if file.name in kept or promised(file) is not None)
-
-
-def require_kept(lake_dir: Path, dataset: Dataset, day: date, files: Iterable[Path]) -> None:
-    """Raises SealRefused where a kept rollup per hour is gone: it can be put back for as long as its file stands."""
-    found = list_rollups(lake_dir, dataset, [day]).paths["hour"]
-    hours = {name for name, path in found.items() if is_kept(path.name)}
-    for file in files:
-        if promised(file) is not None and file.name not in hours:
-            raise SealRefused(f"The kept rollup of {dataset} of {day} is gone; the day stays. `verify` tells more.")
+def together(dataset: Dataset, selects: Iterable[str], telling: Telling) -> str:
+    """Rollups of several files as one, without what is erased."""
+    joined = " union all ".join(f"({select})" for select in selects)
+    return filled(_SQL[f"together_{dataset}"], selects=joined, without=telling.without).decode()
 
 
 def place_rollups(bench: Workbench, built: Iterable[tuple[Path, Path]]) -> None:
@@ -302,11 +263,11 @@ def _rebuild_file(
     grains: tuple[Grain, ...],
     done: Rebuilt,
 ) -> None:
-    is_told = file.path.name in kept_names(lake_dir, dataset, file.day)
+    is_told = file.path.name in list_rollups(lake_dir, dataset, [file.day]).kept
     wanted: list[Grain] = []
     for grain in grains:
-        found = _of_file(lake_dir, grain, dataset, file)
-        replaceable = [path for path in found if not is_kept(path.name)]
+        found = rollups_of(lake_dir, grain, dataset, file)
+        replaceable = [path for path in found if not is_kept(path.name) or grain in DERIVED]
         wrong = [path for path in replaceable if problem_of(reader, dataset, grain, path, file.path) is not None]
         _remove(wrong)
         # A kept one can't be made again, but from one that is finer.
@@ -330,53 +291,13 @@ def rollup_problems(
     rollup is no problem, nor is one of a file that was sealed into another meanwhile."""
     for file in files:
         for grain in GRAINS:
-            for path in _of_file(lake_dir, grain, dataset, file):
+            for path in rollups_of(lake_dir, grain, dataset, file):
                 try:
                     problem = problem_of(reader, dataset, grain, path, file.path)
                 except duckdb.Error:
                     continue
                 if problem is not None:
-                    yield f"{path} {problem} {_RESTORE if is_kept(path.name) else _REBUILD}"
-
-
-def kept_problems(
-    reader: duckdb.DuckDBPyConnection,
-    lake_dir: Path,
-    dataset: Dataset,
-    files: Iterable[Part | Seal],
-    retired: Mapping[date, int],
-) -> Iterator[str]:
-    """Each kept rollup per hour that is gone, and each that doesn't come to what the footer of its file says. `files`
-    are sound ones; `retired` tells of days that were retired what left them, for files whose footer doesn't say."""
-    for file in files:
-        if not isinstance(file, Seal):
-            continue
-        try:
-            told = promised(file.path)
-        except Damaged:
-            continue  # it was sealed into another meanwhile
-        if told is None and file.day not in retired:
-            continue
-        what = f"{retired[file.day] if told is None else told} {'errors' if dataset == 'errors' else 'trials'}"
-        found = [path for path in _of_file(lake_dir, "hour", dataset, file) if is_kept(path.name)]
-        where = rollup_dir(lake_dir, "hour", dataset, file.day) / f"{file.path.stem}-*-kept.parquet"
-        if not found:
-            yield f"{dataset}, {file.day}: {where} is gone. It told of {what}, whose rows were retired. {_RESTORE}"
-        for path in found if told is not None else ():
-            total = _total_of(reader, dataset, path)
-            if total is not None and total != told:
-                yield f"{path} comes to {total}; {file.path.name} says that it tells of {what}. {_RESTORE}"
-
-
-def _total_of(reader: duckdb.DuckDBPyConnection, dataset: Dataset, rollup: Path) -> int | None:
-    """What a rollup comes to; None where it can't be read, which is told elsewhere."""
-    total = filled(_SQL["total"], measure=_MEASURE[dataset], select=_as_it_is(dataset, rollup)).decode()
-    try:
-        return int(reader.execute(total).fetchall()[0][0])
-    except duckdb.InterruptException:
-        raise
-    except duckdb.Error:
-        return None
+                    yield f"{path} {problem} {RESTORE if is_kept(path.name) and grain not in DERIVED else _REBUILD}"
 
 
 def missing_rollups(lake_dir: Path, dataset: Dataset, listing: Listing) -> int:
@@ -394,12 +315,12 @@ def problem_of(
         if read_footer(rollup).get("made_from") != file.name:
             return "wasn't made from the file that it is named after."
         columns = ", ".join(rollup_columns(dataset, grain))
-        reader.execute(_as_it_is(dataset, grain, rollup) + " limit 0")
+        reader.execute(as_it_is(dataset, grain, rollup) + " limit 0")
     except (Damaged, duckdb.Error):
         return "can't be read." if rollup.exists() else None
-    right = _select(dataset, grain, file)
-    if is_kept(rollup.name):
-        return None  # nothing else tells what it should hold
+    right = _told_of(dataset, grain, rollup, file) if is_kept(rollup.name) else select_of(dataset, grain, file)
+    if right is None:
+        return None
     statement = filled(_SQL["differences"], right=right, columns=columns, rollup=_literal(str(rollup)))
     try:
         row = reader.execute(statement.decode()).fetchone()
@@ -411,7 +332,17 @@ def problem_of(
     return None if row == (0,) else f"differs from {file.name} in {row[0] if row else 0} rows."
 
 
-def _of_file(lake_dir: Path, grain: Grain, dataset: Dataset, file: Part | Seal) -> list[Path]:
+def _told_of(dataset: Dataset, grain: Grain, kept: Path, file: Path) -> str | None:
+    """What a kept rollup should hold, where a kept one per hour tells; else nothing does."""
+    if grain not in DERIVED:
+        return None
+    beside = rollups_in(kept.parents[2].with_name("hour") / dataset / kept.parent.name)
+    hours = [path for path in beside if made_from(path.name) == file.name and is_kept(path.name)]
+    return _derived(dataset, grain, as_it_is(dataset, "hour", hours[0])) if hours else None
+
+
+def rollups_of(lake_dir: Path, grain: Grain, dataset: Dataset, file: Part | Seal) -> list[Path]:
+    """What stands beside a file, kept or not."""
     directory = rollup_dir(lake_dir, grain, dataset, file.day)
     return [path for path in rollups_in(directory) if made_from(path.name) == file.path.name]
 
@@ -427,9 +358,10 @@ def _footer(name: str) -> dict[str, str]:
     return {_KEY + "made_from": name}
 
 
-def _select(dataset: Dataset, grain: Grain, path: Path) -> str:
+def select_of(dataset: Dataset, grain: Grain, path: Path) -> str:
+    """What a file comes to, as a question in DuckDB."""
     if grain in DERIVED:
-        return _derived(dataset, grain, _select(dataset, "hour", path))
+        return _derived(dataset, grain, select_of(dataset, "hour", path))
     return filled(_SQL[dataset], parts=_relation(dataset, path), size=str(GRAINS[grain] * 1_000_000)).decode()
 
 
@@ -441,7 +373,8 @@ def _derived(dataset: Dataset, grain: Grain, hours: str) -> str:
     return filled(_SQL[f"derived_{dataset}"], size=size, keys=keys, hours=hours).decode()
 
 
-def _as_it_is(dataset: Dataset, grain: Grain, rollup: Path) -> str:
+def as_it_is(dataset: Dataset, grain: Grain, rollup: Path) -> str:
+    """What a rollup holds, the same way."""
     columns = ", ".join(rollup_columns(dataset, grain))
     return filled(_SQL["readable"], columns=columns, rollup=_literal(str(rollup))).decode()
 

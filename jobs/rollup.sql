@@ -35,9 +35,6 @@ from ({selects})
 where not ({without})
 group by all;
 
--- total: how many errors or trials a rollup tells of
-select coalesce(sum({measure}), 0)::bigint from ({select});
-
 -- rows: how many rows a file has
 select count(*) from {parts};
 

@@ -35,17 +35,9 @@ from analytics.lake import COLUMNS, Dataset, Listing, Part, Seal, day_dir, file_
 from ingest.statements import filled, load_statements
 from jobs.contents import Contents, Damaged, MergedPart, footer_of, parts_of, read_contents
 from jobs.exceptions import JobError, LeadershipLost, PublishFailed, SealRefused
+from jobs.kept_rollups import promise, require_kept, retired_files
 from jobs.publishing import Step, exchange, flush_directory, no_step
-from jobs.rollup import (
-    Telling,
-    build_rollups,
-    discard_rollups,
-    place_rollups,
-    promise,
-    remove_rollups,
-    require_kept,
-    retired_files,
-)
+from jobs.rollup import Telling, build_rollups, discard_rollups, place_rollups, remove_rollups
 from jobs.workbench import SPILL, Workbench
 
 LATE_PARTS = 64  # beside a sealed file: reading them costs more than sealing the day again
@@ -127,7 +119,7 @@ def build(
         merged = [part for source in sources for part in parts_of(source)]
         # Where some of the day was retired, its rollups are all that is left to tell of it.
         retired = retired_files(lake_dir, dataset, day, paths)
-        require_kept(lake_dir, dataset, day, paths)
+        require_kept(reader, lake_dir, dataset, day, paths)
     except Damaged as error:
         raise _refused(dataset, day, error) from error
     telling = Telling(tuple(paths)) if retired else None

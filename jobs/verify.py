@@ -24,8 +24,9 @@ from jobs.contents import open_reader
 from jobs.erasing import unfinished
 from jobs.exceptions import ClusterChanged, LakeMismatch
 from jobs.housekeeping import partition_days
+from jobs.kept_rollups import kept_problems
 from jobs.ranges import ID_COLUMN, read_range
-from jobs.rollup import kept_problems, missing_rollups, rollup_problems
+from jobs.rollup import missing_rollups, rollup_problems
 
 _SQL = load_statements(__file__)
 _MOST_TRIES = 20

@@ -1,6 +1,6 @@
 """Retiring: rows leave the lake by age, the accounts stay whole, and the rollups tell on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -20,6 +20,7 @@ from jobs.mirror import Mirror
 from jobs.selection import Selection
 from jobs.tally import Tally
 from jobs.verify import verify
+from tests.jobs.test_cli import command
 from tests.seeding import insert_error, insert_report, now
 
 NOON = datetime.combine(now().date(), datetime.min.time(), tzinfo=UTC) + timedelta(hours=12)
@@ -126,7 +127,7 @@ def with_minutes_forgotten(lake_dir: Path) -> None:
 
 @pytest.mark.parametrize("is_noted", [True, False])
 def test_a_kept_rollup_that_somebody_deleted_is_told_of_and_put_back_from_a_backup(
-    connection: Connection, mirror: Mirror, lake_dir: Path, is_noted: bool
+    connection: Connection, database_url: str, mirror: Mirror, lake_dir: Path, is_noted: bool
 ) -> None:
     mirror.retire(BEFORE)
     with_minutes_forgotten(lake_dir)
@@ -139,6 +140,8 @@ def test_a_kept_rollup_that_somebody_deleted_is_told_of_and_put_back_from_a_back
     (problem,) = verify(connection, lake_dir).problems
     for told in (str(OLD.date()), "errors", str(rollup.parent), "is gone", "5 errors", "from a backup"):
         assert told in problem
+    answer = command("verify", DATABASE_URL=database_url, LAKE_URL=str(lake_dir))
+    assert (answer.returncode, problem in answer.stdout + answer.stderr) == (1, True)
     mirror.rebuild_rollups()
     assert not verify(connection, lake_dir).is_equal  # what is made of no rows isn't what is missing
     rollup.write_bytes(kept)
@@ -164,17 +167,32 @@ def test_a_kept_rollup_that_tells_of_less_or_is_torn_is_found(
 ) -> None:
     mirror.retire(BEFORE)
     rollup = the_kept_rollup(lake_dir)
-    footer = {name: value for name, value in pl.read_parquet_metadata(rollup).items() if name.startswith("mesh")}
-    pl.read_parquet(rollup, hive_partitioning=False).head(1).write_parquet(rollup, metadata=footer)
+    shorten(rollup)
     (problem,) = verify(connection, lake_dir).problems
     assert "tells of 5 errors" in problem
-    rollup.write_bytes(rollup.read_bytes()[:100])
+    tear(rollup)
     (problem,) = verify(connection, lake_dir).problems
     assert "can't be read" in problem and "from a backup" in problem
 
 
+def lose(rollup: Path) -> None:
+    rollup.unlink()
+
+
+def tear(rollup: Path) -> None:
+    rollup.write_bytes(rollup.read_bytes()[:100])
+
+
+def shorten(rollup: Path) -> None:
+    footer = {name: value for name, value in pl.read_parquet_metadata(rollup).items() if name.startswith("mesh")}
+    rows = pl.read_parquet(rollup, hive_partitioning=False).filter(pl.col("project_id").is_null())
+    assert rows["errors"].sum() == 4
+    rows.write_parquet(rollup, metadata=footer)
+
+
+@pytest.mark.parametrize("harm", [lose, tear, shorten])
 def test_a_day_without_its_kept_rollup_waits_so_that_a_backup_of_it_still_fits(
-    connection: Connection, mirror: Mirror, lake_dir: Path, store: Store
+    connection: Connection, mirror: Mirror, lake_dir: Path, store: Store, harm: Callable[[Path], None]
 ) -> None:
     mirror.retire(BEFORE)
     with_minutes_forgotten(lake_dir)
@@ -182,7 +200,7 @@ def test_a_day_without_its_kept_rollup_waits_so_that_a_backup_of_it_still_fits(
     mirror.tick(everything=True)
     rollup = the_kept_rollup(lake_dir)
     kept = rollup.read_bytes()
-    rollup.unlink()
+    harm(rollup)
     assert OLD.date() not in [sealed.day for sealed in mirror.seal(now() + timedelta(days=2))]
     connection.execute("delete from error_metrics")
     insert_report(connection, 4, timestamp=OLD)
@@ -195,19 +213,20 @@ def test_a_day_without_its_kept_rollup_waits_so_that_a_backup_of_it_still_fits(
     assert (verify(connection, lake_dir).problems, series(store)) == ([], 7)
 
 
+@pytest.mark.parametrize(("harm", "left"), [(lose, 1), (shorten, 5)])
 def test_erasing_goes_on_without_a_kept_rollup_and_hides_no_loss(
-    connection: Connection, mirror: Mirror, lake_dir: Path
+    connection: Connection, mirror: Mirror, lake_dir: Path, harm: Callable[[Path], None], left: int
 ) -> None:
     mirror.retire(BEFORE)
     with_minutes_forgotten(lake_dir)
     insert_error(connection, timestamp=OLD, project_id=GONE)
     insert_error(connection, timestamp=OLD)
     mirror.tick(everything=True)
-    the_kept_rollup(lake_dir).unlink()
+    harm(the_kept_rollup(lake_dir))
     request(connection, Selection("project", (str(GONE),)), "somebody")
     mirror.erase()
     (problem,) = verify(connection, lake_dir).problems
-    assert "comes to 1" in problem and "tells of 6 errors" in problem
+    assert f"comes to {left}" in problem and "tells of 6 errors" in problem
 
 
 def test_mending_a_retired_day_keeps_what_its_rollups_tell(

@@ -1,5 +1,6 @@
 """Retiring: rows leave the lake by age, the accounts stay whole, and the rollups tell on."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,21 @@ def test_what_is_erased_is_gone_from_what_a_retired_day_still_tells(
     assert (series(store, project_id=(GONE,)), series(store)) == (0, 5)
     report = verify(connection, lake_dir)
     assert report.is_equal, report.problems
+
+
+def test_no_row_is_retired_whose_rollup_can_t_be_kept(
+    connection: Connection, mirror: Mirror, lake_dir: Path, store: Store
+) -> None:
+    before = series(store)
+    directory = lake_dir / "rollups" / "hour" / "errors" / f"day={OLD.date()}"
+    shutil.rmtree(directory)
+    directory.write_text("in the way")
+    assert [day.dataset for day in mirror.retire(BEFORE)] == ["executions"]
+    assert (rows(lake_dir), series(store)) == (6, before)
+    directory.unlink()
+    assert [day.dataset for day in mirror.retire(BEFORE)] == ["errors"]
+    report = verify(connection, lake_dir)
+    assert (report.is_equal, rows(lake_dir), series(store)) == (True, 1, before), report.problems
 
 
 def the_kept_rollup(lake_dir: Path) -> Path:

@@ -318,9 +318,9 @@ def problem_of(
         reader.execute(as_it_is(dataset, grain, rollup) + " limit 0")
     except (Damaged, duckdb.Error):
         return "can't be read." if rollup.exists() else None
-    right = _told_of(dataset, grain, rollup, file) if is_kept(rollup.name) else select_of(dataset, grain, file)
-    if right is None:
-        return None
+    if is_kept(rollup.name):
+        return None  # nothing tells for sure what it should hold
+    right = select_of(dataset, grain, file)
     statement = filled(_SQL["differences"], right=right, columns=columns, rollup=_literal(str(rollup)))
     try:
         row = reader.execute(statement.decode()).fetchone()
@@ -330,15 +330,6 @@ def problem_of(
         reader.execute(filled(_SQL["rows"], parts=_relation(dataset, file)).decode())  # so it isn't the file
         return "can't be read." if rollup.exists() else None
     return None if row == (0,) else f"differs from {file.name} in {row[0] if row else 0} rows."
-
-
-def _told_of(dataset: Dataset, grain: Grain, kept: Path, file: Path) -> str | None:
-    """What a kept rollup should hold, where a kept one per hour tells; else nothing does."""
-    if grain not in DERIVED:
-        return None
-    beside = rollups_in(kept.parents[2].with_name("hour") / dataset / kept.parent.name)
-    hours = [path for path in beside if made_from(path.name) == file.name and is_kept(path.name)]
-    return _derived(dataset, grain, as_it_is(dataset, "hour", hours[0])) if hours else None
 
 
 def rollups_of(lake_dir: Path, grain: Grain, dataset: Dataset, file: Part | Seal) -> list[Path]:

@@ -5,19 +5,17 @@ they fit, see `reading`) and what Postgres has above the lake's watermark. All g
 to whole buckets of its interval.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import polars as pl
 
-from analytics.evolution import parts_in_sql
 from analytics.exceptions import BadRequest
 from analytics.filters import Filters
 from analytics.freshness import complete_to
-from analytics.lake import Dataset, Listing
+from analytics.lake import Dataset
 from analytics.narrowing import (
     check_group,
     columns_of,
@@ -170,13 +168,13 @@ def _counted(
     measures = dict.fromkeys(_MEASURES[dataset], pl.Int64())
     schema = pl.Schema({"bucket": _UTC, "group": pl.String(), **measures})
     if _is_live(start, end):
-        return _postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), ()
+        return ask_postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), ()
     listing = store.listing(dataset)  # before Postgres is asked: see the invariants of the lake
     rollups = store.rollups(dataset, listing, start, end)
     question = Question(dataset, start, end, interval, _columns(filters, group_by, dataset))
     sources = plan(listing, rollups, question)
     values["watermark"] = listing.watermark
-    tail = _postgres(store, filled(_SQL[f"tail_{dataset}"], **slots), values, schema)
+    tail = ask_postgres(store, filled(_SQL[f"tail_{dataset}"], **slots), values, schema)
     if not sources:
         return tail, ()
     clause, values = duckdb_clause(filters, dataset)
@@ -193,7 +191,8 @@ def _columns(filters: Filters, group_by: str | None, dataset: Dataset) -> frozen
     return frozenset(asked & {*columns_of(dataset)})
 
 
-def _postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
+def ask_postgres(store: Store, statement: bytes, values: Mapping[str, Any], schema: pl.Schema) -> pl.DataFrame:
+    """The rows of a statement as a frame of `schema`."""
     with store.connection() as connection:
         rows = connection.execute(statement, values).fetchall()
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -233,7 +232,7 @@ def group_counts(
     clause, values = postgres_clause(filters)
     values |= {"start": start, "end": end, "limit": limit}
     if _is_live(start, end):
-        return _postgres(store, filled(_SQL["live_groups"], filters=clause), values, _GROUP_SCHEMA)
+        return ask_postgres(store, filled(_SQL["live_groups"], filters=clause), values, _GROUP_SCHEMA)
     groups = _history_groups(store, start, end, filters, clause, values)
     return groups if limit is None else groups.head(limit)
 
@@ -246,7 +245,7 @@ def _history_groups(
     question = Question("errors", start, end, None, _columns(filters, "fingerprint", "errors"))
     sources = plan(listing, rollups, question)
     values = values | {"watermark": listing.watermark}
-    frames = [_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]
+    frames = [ask_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]
     if sources:
         lake_clause, lake_values = duckdb_clause(filters)
         statement = filled(_LAKE_SQL["groups"], filters=lake_clause)
@@ -266,109 +265,14 @@ def _titles(store: Store, fingerprints: Sequence[str]) -> pl.DataFrame:
     schema = pl.Schema({"fingerprint": pl.String(), "title": pl.String(), "last_seen": _UTC})
     if not fingerprints:
         return pl.DataFrame(schema=schema)
-    titles = _postgres(store, _SQL["group_titles"], {"fingerprints": list(fingerprints)}, schema)
+    titles = ask_postgres(store, _SQL["group_titles"], {"fingerprints": list(fingerprints)}, schema)
     return titles.group_by("fingerprint").agg(pl.col("title", "last_seen").sort_by("last_seen").last())
-
-
-_EVENT_SCHEMA = pl.Schema(
-    {
-        "error_id": pl.String(),
-        "timestamp": _UTC,
-        "source": pl.String(),
-        "error_type": pl.String(),
-        "severity": pl.String(),
-        "workflow_id": pl.String(),
-        "project_id": pl.String(),
-        "run_id": pl.String(),
-        "title": pl.String(),
-        "fingerprint": pl.String(),
-        "stands_for": pl.Int64(),
-    }
-)
-_DAY = 86_400
-_FIRST_DAYS = 3
-_RECENT = timedelta(hours=1)
-_MICROSECOND = timedelta(microseconds=1)
-_AFTER_ALL_IDS = UUID(int=2**128 - 1)
-
-
-@asked_again
-def latest_errors(
-    store: Store,
-    start: datetime,
-    end: datetime,
-    filters: Filters,
-    limit: int = 50,
-    *,
-    before: tuple[datetime, UUID] | None = None,
-    with_metadata: bool = False,
-) -> pl.DataFrame:
-    """The newest errors in `[start, end)`, those before the cursor `before` if given, newest first: the contract's
-    columns, and `metadata` as JSON text if asked for."""
-    before_time, before_id = before or (end, _AFTER_ALL_IDS)
-    position = {"before": before_time, "limit": limit, "start": start, "end": end}
-    schema = pl.Schema({**_EVENT_SCHEMA, **({"metadata": pl.String()} if with_metadata else {})})
-    listing = store.listing("errors")
-    clause, values = postgres_clause(filters)
-    metadata = "metadata::text" if with_metadata else "null"
-    values |= position | {"watermark": listing.watermark, "before_id": before_id}
-    statement = filled(_SQL["tail_events"], filters=clause, metadata=metadata)
-    tail = _postgres(store, statement, values, pl.Schema({**_EVENT_SCHEMA, "metadata": pl.String()})).select(
-        list(schema)
-    )
-    history = _history_events(store, listing, filters, position | {"before_id": str(before_id)}, schema)
-    newest_first = {"descending": [True, True]}
-    return pl.concat([tail, *history]).sort("timestamp", "error_id", **newest_first).head(limit)  # type: ignore[arg-type]
-
-
-def _history_events(
-    store: Store, listing: Listing, filters: Filters, position: dict[str, Any], schema: pl.Schema
-) -> list[pl.DataFrame]:
-    """The lake's share, read from the newest day back, and a day's last hour before its rest, until there are enough:
-    files are sorted by the hour."""
-    clause, values = duckdb_clause(filters)
-    metadata = "metadata" if "metadata" in schema else "null as metadata"
-    frames: list[pl.DataFrame] = []
-    found = 0
-    for start, end in _pieces(store, listing, filters, position):
-        if found >= position["limit"]:
-            break
-        parts, read = parts_in_sql("errors", listing.paths(start.date(), start.date()))
-        statement = filled(_LAKE_SQL["events"], filters=clause, metadata=metadata, parts=parts)
-        asked = values | position | read | {"start": start, "end": end, "limit": position["limit"] - found}
-        frame = store.read_lake(statement, asked)
-        frames.append(frame.select(list(schema)).cast(schema))
-        found += frame.height
-    return frames
-
-
-def _pieces(
-    store: Store, listing: Listing, filters: Filters, position: dict[str, Any]
-) -> Iterator[tuple[datetime, datetime]]:
-    """The range in pieces of one day each, the newest first. Where filters leave the first days empty, only the days
-    that have such errors follow."""
-    start, end = position["start"], min(position["before"] + _MICROSECOND, position["end"])
-    asked: set[date] | None = None
-    days = [day for day in listing.days() if start.date() <= day <= end.date()]
-    for number, day in enumerate(days):
-        if number == _FIRST_DAYS and filters.active():
-            counts = counted(store, "errors", *whole_buckets(start, end, _DAY), _DAY, filters, None)
-            asked = {bucket.date() for bucket in counts["bucket"]}
-        if asked is not None and day not in asked:
-            continue
-        midnight = datetime.combine(day, datetime.min.time(), tzinfo=UTC)
-        first, last = max(start, midnight), min(end, midnight + timedelta(days=1))
-        recent = max(first, last - _RECENT)
-        if recent < last:
-            yield recent, last
-        if first < recent:
-            yield first, recent
 
 
 def filter_choices(store: Store, since: timedelta = timedelta(days=7)) -> dict[str, list[str]]:
     """The values of `source`, `error_type`, `severity`, `workflow_id` and `project_id` that occurred lately, sorted."""
     schema = pl.Schema(dict.fromkeys(("source", "error_type", "workflow_id", "project_id"), pl.String()))
-    frame = _postgres(store, _SQL["known_values"], {"since": datetime.now(UTC) - since}, schema)
+    frame = ask_postgres(store, _SQL["known_values"], {"since": datetime.now(UTC) - since}, schema)
     choices = {name: frame[name].drop_nulls().unique().sort().to_list() for name in schema}
     return choices | {"severity": list(SEVERITIES)}
 

@@ -15,7 +15,8 @@ from analytics.asking import FILTERS, Moment, asked_filters, in_bounds, interval
 from analytics.events import error_by_id
 from analytics.exceptions import BadRequest, NotFound
 from analytics.filters import Filters
-from analytics.queries import latest_errors, read_series, whole_buckets
+from analytics.latest import latest_errors
+from analytics.queries import read_series, whole_buckets
 from analytics.store import Store
 
 DEFAULT_RANGE = timedelta(hours=24)

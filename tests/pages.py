@@ -11,8 +11,9 @@ from analytics.classification_store import rulebook
 from analytics.events import error_by_id
 from analytics.filters import Filters
 from analytics.groups import breakdown, group_details, list_groups
+from analytics.latest import latest_errors
 from analytics.names import names
-from analytics.queries import error_series, filter_choices, has_errors, latest_errors, top_groups
+from analytics.queries import error_series, filter_choices, has_errors, top_groups
 from analytics.rule_history import rule_counts
 from analytics.store import Store
 from analytics.stuck import stuck_runs

@@ -15,6 +15,7 @@ from analytics.events import error_by_id
 from analytics.exceptions import AnalyticsError, NotFound
 from analytics.filters import Filters
 from analytics.groups import GroupDetails, breakdown, group_details
+from analytics.latest import latest_errors
 from analytics.names import Names
 from analytics.nodes import node_counts
 from analytics.pages.chrome import known_names, mode, severity_mark, signed_in, store, zone
@@ -23,7 +24,7 @@ from analytics.pages.group_actions import action_buttons, merge_into_button, sai
 from analytics.pages.group_rows import about, ago, badge
 from analytics.pages.group_story import history_html, members_section, notes_section
 from analytics.pages.tables import events_table
-from analytics.queries import error_series, latest_errors, whole_buckets
+from analytics.queries import error_series, whole_buckets
 from ingest.exceptions import StoreUnavailable
 from ingest.plain_text import is_plain_line
 

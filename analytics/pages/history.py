@@ -12,11 +12,12 @@ from analytics.charts import fitting_interval, interval_name, rate_chart, severi
 from analytics.events import error_by_id
 from analytics.exceptions import AnalyticsError
 from analytics.filters import Filters
+from analytics.latest import latest_errors
 from analytics.pages.chrome import mode, store, zone
 from analytics.pages.event_view import event_view
 from analytics.pages.filter_bar import filter_bar
 from analytics.pages.tables import group_link
-from analytics.queries import error_series, latest_errors, read_series, top_groups, whole_buckets
+from analytics.queries import error_series, read_series, top_groups, whole_buckets
 from analytics.reading import Reading
 from ingest.exceptions import StoreUnavailable
 

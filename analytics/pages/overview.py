@@ -9,12 +9,13 @@ from analytics.alert_store import list_alerts
 from analytics.charts import fitting_interval, rate_chart, severity_chart
 from analytics.exceptions import AnalyticsError
 from analytics.filters import Filters
+from analytics.latest import latest_errors
 from analytics.pages.chrome import known_names, mode, store, zone
 from analytics.pages.filter_bar import URL, filter_bar
 from analytics.pages.first_steps import first_steps
 from analytics.pages.meshhook_view import meshhook_warning
 from analytics.pages.tables import events_table, groups_table, stuck_table
-from analytics.queries import error_series, has_errors, latest_errors, top_groups, whole_buckets
+from analytics.queries import error_series, has_errors, top_groups, whole_buckets
 from analytics.stuck import stuck_runs
 from ingest.exceptions import StoreUnavailable
 

@@ -12,7 +12,8 @@ from analytics.events import error_by_id
 from analytics.evolution import parts_in_sql
 from analytics.filters import Filters
 from analytics.lake import list_parts
-from analytics.queries import error_series, latest_errors, top_groups
+from analytics.latest import latest_errors
+from analytics.queries import error_series, top_groups
 from analytics.store import Store
 from ingest.database import Connection
 from jobs.mirror import Mirror

@@ -23,7 +23,8 @@ from analytics.groups import (
     version_of,
     whole_group,
 )
-from analytics.queries import error_series, latest_errors
+from analytics.latest import latest_errors
+from analytics.queries import error_series
 from analytics.store import Store
 from ingest.database import Connection, connect
 from jobs.mirror import Mirror

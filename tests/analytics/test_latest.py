@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.events import error_by_id
 from analytics.filters import Filters
-from analytics.queries import latest_errors
+from analytics.latest import latest_errors
 from analytics.store import Store
 from ingest.database import Connection
 from ingest.uuid7 import uuid7

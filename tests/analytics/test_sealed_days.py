@@ -14,7 +14,8 @@ from analytics.events import error_by_id
 from analytics.exceptions import LakeChanged
 from analytics.filters import Filters
 from analytics.lake import list_parts
-from analytics.queries import error_series, latest_errors, top_groups
+from analytics.latest import latest_errors
+from analytics.queries import error_series, top_groups
 from analytics.store import Store, asked_again
 from ingest.database import Connection, connect
 from jobs.mirror import Mirror

@@ -11,7 +11,8 @@ import psycopg
 from analytics.filters import Filters
 from analytics.groups import list_groups
 from analytics.lake import list_parts
-from analytics.queries import error_series, latest_errors, top_groups
+from analytics.latest import latest_errors
+from analytics.queries import error_series, top_groups
 from analytics.store import Store
 from tests.bench.latency import stream
 from tests.end_to_end.running import Running

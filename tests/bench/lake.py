@@ -19,7 +19,8 @@ from analytics.events import error_by_id
 from analytics.filters import Filters
 from analytics.groups import breakdown, group_details, list_groups
 from analytics.lake import list_parts
-from analytics.queries import error_series, group_counts, latest_errors, read_series, top_groups
+from analytics.latest import latest_errors
+from analytics.queries import error_series, group_counts, read_series, top_groups
 from analytics.store import Store
 from ingest.database import Connection, connect, migrate
 from ingest.statements import filled, load_statements
@@ -113,31 +114,36 @@ def page_figures(store: Store, history: History, rounds: int) -> list[Figure]:
     return figures
 
 
-def postgres_figures(url: str, store: Store, history: History, rows: int, scratch: Path) -> list[Figure]:
-    """A slice of the newest `rows` rows in Postgres: its queries, its bytes, its COPY. Nothing is extrapolated: the
-    lake has all of its rows, Postgres the slice, and the same range, that of the slice's last day, is asked of both."""
-    paths = list_parts(history.lake_dir, "errors").paths()
+def load_slice(connection: Connection, history: History, rows: int, scratch: Path) -> None:
+    """The newest `rows` rows in Postgres, where an installation has those of its last days, too: counted and published
+    long since. With indexes of its own for each question."""
+    listed = "[" + ", ".join(f"'{path}'" for path in list_parts(history.lake_dir, "errors").paths()) + "]"
     text = scratch / "slice.csv"
-    listed = "[" + ", ".join(f"'{path}'" for path in paths) + "]"
     with duckdb.connect() as reader:
         reader.execute("set timezone = 'UTC'")
         reader.execute(filled(_SQL["slice"], paths=listed, rows=str(rows), path=str(text)).decode())
-    with connect(url, "bench") as connection:
-        with connection.cursor() as cursor, cursor.copy(_SQL["keep"]) as copy, text.open("rb") as file:
-            while block := file.read(1 << 20):
-                copy.write(block)
-        for columns in ("error_id", 'fingerprint, "timestamp"', 'workflow_id, "timestamp"'):
-            connection.execute(f"create index on error_metrics ({columns})".encode())
-        connection.execute("vacuum analyze error_metrics")
-        figures = _compared(connection, store, history)
-        row = connection.execute(_SQL["size"]).fetchone()
-        assert row is not None
-        ours = sum(Path(path).stat().st_size for path in paths) / history.rows
-        theirs = row[0] / rows
-        what, against = f"bytes per error ({rows:,} of them in Postgres)", f"{theirs:.0f} bytes"
-        figures.append(Figure(what, f"{ours:.0f} bytes, 1/{theirs / ours:.1f}", against, "≤ 1/15", theirs / ours >= 15))
-        figures.append(_mirror_figure(connection, rows, scratch))
-    return figures
+    with connection.cursor() as cursor, cursor.copy(_SQL["keep"]) as copy, text.open("rb") as file:
+        while block := file.read(1 << 20):
+            copy.write(block)
+    text.unlink()
+    for columns in ("error_id", 'fingerprint, "timestamp"', 'workflow_id, "timestamp"'):
+        connection.execute(f"create index on error_metrics ({columns})".encode())
+    connection.execute("vacuum analyze error_metrics")
+    connection.execute(_SQL["counted"], {"watermark": str(list_parts(history.lake_dir, "errors").watermark)})
+
+
+def postgres_figures(connection: Connection, store: Store, history: History, rows: int, scratch: Path) -> list[Figure]:
+    """Beside that slice: its queries, its bytes, its COPY. Nothing is extrapolated: the lake has all of its rows,
+    Postgres the slice, and the same range is asked of both."""
+    figures = _compared(connection, store, history)
+    row = connection.execute(_SQL["size"]).fetchone()
+    assert row is not None
+    paths = list_parts(history.lake_dir, "errors").paths()
+    ours = sum(Path(path).stat().st_size for path in paths) / history.rows
+    theirs = row[0] / rows
+    what, against = f"bytes per error ({rows:,} of them in Postgres)", f"{theirs:.0f} bytes"
+    figures.append(Figure(what, f"{ours:.0f} bytes, 1/{theirs / ours:.1f}", against, "≤ 1/15", theirs / ours >= 15))
+    return [*figures, _mirror_figure(connection, rows, scratch)]
 
 
 def _compared(connection: Connection, store: Store, history: History) -> list[Figure]:
@@ -237,14 +243,14 @@ def measure(lake_dir: Path, errors: int, rounds: int, slice_: int, scratch: Path
         with connect(url, "bench") as connection:
             migrate(connection)
             _know_groups(connection, list_parts(lake_dir, "errors").paths())
-        store = Store(url, lake_dir)
-        try:
-            figures = [*page_figures(store, history, rounds), drill_figure(store, history, rounds)]
-            # The slice's transactions are below the watermark: the lake's readers leave them out.
-            figures += chdb_figures(store, history)
-            return figures + postgres_figures(url, store, history, slice_, scratch)
-        finally:
-            store.close()
+            load_slice(connection, history, slice_, scratch)
+            store = Store(url, lake_dir)
+            try:
+                figures = [*page_figures(store, history, rounds), drill_figure(store, history, rounds)]
+                figures += chdb_figures(store, history)
+                return figures + postgres_figures(connection, store, history, slice_, scratch)
+            finally:
+                store.close()
     finally:
         server.stop()
 

@@ -13,7 +13,7 @@ import pytest
 from tests.end_to_end.running import ROOT, running
 from tests.fuzzing import examples
 
-EXAMPLES = examples(25)
+EXAMPLES = examples(15)
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

@@ -50,7 +50,9 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(""), description="Encrypts channel secrets at rest: 32 url-safe base64 bytes. `up` makes one."
     )
-    mirror_max_lag: float = Field(300, ge=1, description="Seconds after which the oldest unmirrored row is published.")
+    mirror_max_lag: float = Field(
+        300, ge=1, description="Seconds that a committed row waits at most until it is in the lake."
+    )
     mirror_max_rows: int = Field(250_000, ge=1, description="Waiting rows that cause a publish at once.")
     seal_after_hours: float = Field(
         2, ge=0, le=8_760, description="Hours after the end of a day (UTC) until its parts are merged into one file."

@@ -79,6 +79,17 @@ def _limit_silence(session: Connection) -> None:
     session.execute(_SQL["limit_silence"], {"seconds": f"{_MOST_SILENCE_SECONDS}s"})
 
 
+def seconds_between_looks(max_lag: float) -> float:
+    """How often the mirror looks whether something is due."""
+    return max(0.25, min(10.0, max_lag / 10))
+
+
+def due_after(max_lag: float) -> float:
+    """The age in seconds at which a row is published, so that even after the wait for the next look there is as long
+    left for the work itself."""
+    return max(max_lag / 2, max_lag - 2 * seconds_between_looks(max_lag))
+
+
 class Leader:
     """All scheduled work, for as long as the session lives."""
 
@@ -100,7 +111,7 @@ class Leader:
                 publishing,
                 self._options.lake_dir,
                 max_rows=self._options.mirror_max_rows,
-                max_lag_seconds=self._options.mirror_max_lag,
+                max_lag_seconds=due_after(self._options.mirror_max_lag),
                 seal_after=timedelta(hours=self._options.seal_after_hours),
                 minute_days=self._options.minute_rollup_days,
                 lake_days=self._options.lake_days,
@@ -123,7 +134,7 @@ class Leader:
     def _scheduler(self, house: Connection, mirror: Mirror) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None})
         at_once = datetime.now(UTC) + timedelta(seconds=0.1)
-        look_every = max(1.0, min(10.0, self._options.mirror_max_lag / 10))
+        look_every = seconds_between_looks(self._options.mirror_max_lag)
         scheduler.add_job(mirror.turn, "interval", seconds=look_every, next_run_time=at_once, id="mirror")
         scheduler.add_job(self._keep_catalog, "interval", seconds=60, next_run_time=at_once, id="catalog")
         scheduler.add_job(self._keep_house, "interval", args=[house], hours=1, next_run_time=at_once, id="housekeeping")

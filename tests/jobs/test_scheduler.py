@@ -17,7 +17,7 @@ import jobs.pulse
 from analytics.lake import list_parts
 from ingest.database import Connection, connect, partition_name
 from ingest.settings import Settings
-from jobs.scheduler import Leader
+from jobs.scheduler import Leader, due_after, seconds_between_looks
 from jobs.verify import verify
 from tests.seeding import insert_many
 
@@ -138,3 +138,10 @@ def test_the_leader_seals_closed_days_and_goes_on_publishing(
             stop.set()
         leading.result()
     assert verify(connection, options.lake_dir).is_equal
+
+
+@pytest.mark.parametrize("max_lag", [1, 2, 5, 30, 300, 86_400])
+def test_a_row_is_due_early_enough_to_be_published_in_time(max_lag: float) -> None:
+    look_every = seconds_between_looks(max_lag)
+    assert 0 < due_after(max_lag) < max_lag
+    assert due_after(max_lag) + 2 * look_every <= max_lag  # a look that was just missed, and time for the work

@@ -8,7 +8,7 @@ with pending as (
         (array_agg(project_id order by "timestamp" desc))[1] as project_id,
         (array_agg(workflow_id order by "timestamp" desc))[1] as workflow_id
     from error_metrics
-    where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8)
+    where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8) and xact_id <= '18446744073709551615'::xid8
     group by fingerprint
 ), every as (
     select g.fingerprint, g.head, g.merged_into, g.continues, coalesce(p.title, g.title) as title,

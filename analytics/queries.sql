@@ -10,7 +10,7 @@ from (
     union all
     select date_bin(make_interval(secs => %(interval)s), "timestamp", 'epoch'::timestamptz), {columns}, stands_for
     from error_metrics
-    where xact_id >= (select xact_id from watermark)
+    where xact_id >= (select xact_id from watermark) and xact_id <= '18446744073709551615'::xid8
         and "timestamp" >= %(start)s and "timestamp" < %(end)s {filters}
 ) counted
 group by 1, 2;
@@ -29,7 +29,7 @@ from (
     select date_bin(make_interval(secs => %(interval)s), "timestamp", 'epoch'::timestamptz), {columns},
         finished, failed
     from execution_metrics
-    where xact_id >= (select xact_id from watermark)
+    where xact_id >= (select xact_id from watermark) and xact_id <= '18446744073709551615'::xid8
         and "timestamp" >= %(start)s and "timestamp" < %(end)s {filters}
 ) counted
 group by 1, 2;
@@ -58,7 +58,7 @@ from (
     where bucket >= %(start)s and bucket < %(end)s {filters}
     union all
     select fingerprint, stands_for, severity, "timestamp" from error_metrics
-    where xact_id >= (select xact_id from watermark)
+    where xact_id >= (select xact_id from watermark) and xact_id <= '18446744073709551615'::xid8
         and "timestamp" >= %(start)s and "timestamp" < %(end)s {filters}
 ) counted
 group by 1 order by errors desc, fingerprint limit %(limit)s;
@@ -73,7 +73,8 @@ group by 1;
 select fingerprint, title, last_seen from error_groups where fingerprint = any(%(fingerprints)s)
 union all
 (select distinct on (fingerprint) fingerprint, title, "timestamp" from error_metrics
- where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8) and fingerprint = any(%(fingerprints)s)
+ where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8) and xact_id <= '18446744073709551615'::xid8
+    and fingerprint = any(%(fingerprints)s)
  order by fingerprint, "timestamp" desc);
 
 -- tail_events: the newest errors that the lake doesn't have yet
@@ -99,7 +100,7 @@ select received_at from error_ids where error_id = %(error_id)s;
 select distinct source, error_type, workflow_id::text, project_id::text from error_counts where bucket >= %(since)s
 union
 select distinct source, error_type, workflow_id::text, project_id::text from error_metrics
-where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8);
+where xact_id >= coalesce((select xact_id from tally_watermark), '0'::xid8) and xact_id <= '18446744073709551615'::xid8;
 
 -- any_error: a row if there is an error at all
 select 1 from error_metrics limit 1;

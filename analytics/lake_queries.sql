@@ -19,8 +19,8 @@ where true {filters}
 group by 1;
 
 -- events: the newest errors of the lake's parts
-select error_id, "timestamp", source, error_type, severity, workflow_id, project_id, run_id, title, fingerprint,
-    stands_for, {metadata}
+select error_id, "timestamp", source, error_type, severity, workflow_id, project_id, title, fingerprint, stands_for
+    {details}
 from {parts}
 where "timestamp" >= $start and "timestamp" < $end
     and ("timestamp" < $before or ("timestamp" = $before and error_id < $before_id)) {filters}

@@ -79,7 +79,7 @@ union all
 
 -- tail_events: the newest errors that the lake doesn't have yet
 select error_id::text, "timestamp", source, error_type, severity::text, workflow_id::text, project_id::text,
-    run_id::text, title, fingerprint, stands_for, {metadata}
+    title, fingerprint, stands_for{details}
 from error_metrics
 where xact_id >= %(watermark)s::text::xid8 and "timestamp" >= %(start)s and "timestamp" < %(end)s
     and ("timestamp", error_id) < (%(before)s, %(before_id)s) {filters}

@@ -31,6 +31,7 @@ TEXTS = [plant for plant in planted() if plant.text is not None]
 )
 @example(TEXTS[0], ["JSON", "JSON"], "message")
 @example(TEXTS[0], ["form", "JSON"], "list")
+@example(next(plant for plant in TEXTS if "apiKey" in str(plant.text)), ["JSON", "JSON", "JSON"], "JSON in JSON")
 def test_what_is_hidden_in_a_message_is_hidden_however_it_is_wrapped(
     plant: Planted, wrappings: list[str], place: str
 ) -> None:

@@ -23,7 +23,7 @@ WRAPPINGS: dict[str, Callable[[str], str]] = {
 TEXTS = [plant for plant in planted() if plant.text is not None]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)  # what a search at random finds is mended one by one
 @given(
     st.sampled_from(TEXTS),
     st.lists(st.sampled_from(list(WRAPPINGS)), min_size=1, max_size=3),

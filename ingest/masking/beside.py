@@ -13,10 +13,10 @@ from ingest.masking.spoken import Form
 
 _ASSIGNMENT = re.compile(
     r"""(?:(?<![\w.$-])(?!(?<=\\)[nrt]|(?<=%)[0-9A-Fa-f]{2})|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))(?<!\[masked:)(?P<name>[\w.$-]++)"""
-    r"""(?P<between>(?:\\{0,63}["'`”]|%22|%27)?(?:\]|%5[Dd])?\s{0,3}(?:=>|(?<=\s)->(?=\s)|:=|={1,3}|:(?!:)|%3[AaDd]|＝|：)\s{0,3})"""
+    r"""(?P<between>(?:\\*+["'`”]|%22|%27)?(?:\]|%5[Dd])?\s{0,3}(?:=>|(?<=\s)->(?=\s)|:=|={1,3}|:(?!:)|%3[AaDd]|＝|：)\s{0,3})"""
 )
-_OPENING = re.compile(r"[bBuUrRfF]?(\\{0,63})([\"'`“])")
-_ENCLOSING = re.compile(r"(\\{0,63})([\"'`])\Z")
+_OPENING = re.compile(r"[bBuUrRfF]?(\\*+)([\"'`“])")
+_ENCLOSING = re.compile(r"(?<!\\)(\\*+)([\"'`])\Z")
 _BARE = re.compile(
     rf"""(?:{MARK.pattern}|[^\s"'`&<>,;)}}\]\\]|[,;](?=[^\s"'`\\&<>,;)}}\]])(?![\w.\[\]-]{{1,40}}[=:])"""
     r"""|[)}\]](?=[^\s"'`&<>,;.:)}\]\\])|\\++(?!["'`]|[nr][\w.-]{1,60}\s{0,3}[=:]))++"""
@@ -44,6 +44,7 @@ _EXPRESSION = re.compile(
 _SAME_SITE = re.compile(r"SameSite=(?:None|Lax|Strict)\b[^;\n]*(?:\n|\Z)")
 _ARN = re.compile(r"arn:[\w:-]{1,100}:\Z")
 _PROBE = 300
+_ENCLOSED = 600  # characters before a header's name: its quote, in nine layers of JSON
 _BLANK = re.compile(r":\s+\Z")
 _FILE = re.compile(r"\.(?:java|kt|scala|py|rb|php|go|rs|[cm]?[jt]sx?|vue|swift|cs|cpp|c|h|exs?|sql)\Z")
 ASSIGNED = ("=", ":", "->", "%3", "＝", "：")  # one of them stands in every assignment
@@ -207,7 +208,7 @@ def _bare_end(text: str, start: int) -> int:
 
 def _header_end(text: str, match: re.Match[str]) -> int:
     """A header goes to the end of its line, or of the quotes around it; usual credentials are one word."""
-    enclosing = _ENCLOSING.search(text, max(0, match.start() - 16), match.start())
+    enclosing = _ENCLOSING.search(text, max(0, match.start() - _ENCLOSED), match.start())
     if enclosing:
         return _closing_quote(text, match.end(), enclosing)[0]
     credential = _SCHEME.match(text, match.end())

@@ -74,7 +74,7 @@ CREDENTIALS = (
     look_of(
         "password",
         "-u",
-        r"(?<![\w-])(?:-u|--user)[ =]\\{0,7}[\"']?[^\s:\"'/]{1,64}:(?P<secret>[^\s\"'\\]{3,256})",
+        r"(?<![\w-])(?:-u|--user)[ =]\\*+[\"']?[^\s:\"'/]{1,64}:(?P<secret>[^\s\"'\\]{3,256})",
         "curl -u ann:Zq7Xw9Lm https://host",
         r"-u(?:ser)?[ =][^\s:]{1,72}:",
         holds=_is_no_number,
@@ -90,7 +90,7 @@ CREDENTIALS = (
     look_of(
         "password",
         " -p| -a| -w",
-        r"(?:sshpass|login|redis-cli|ldap[a-z]{3,9}|smbclient|htpasswd)(?= )[^\n\"]{0,120}? -[paw] {1,2}\\{0,7}[\"']?"
+        r"(?:sshpass|login|redis-cli|ldap[a-z]{3,9}|smbclient|htpasswd)(?= )[^\n\"]{0,120}? -[paw] {1,2}\\*+[\"']?"
         r"(?P<secret>[^\s\"'\\]{4,128})",
         "docker login -u ci -p Zq7Xw9Lm registry",
         r"(?:sshpass|login|redis-cli|ldap[a-z]{3,9}|smbclient|htpasswd) [^\n\"]{0,120}-[paw] ",
@@ -99,14 +99,14 @@ CREDENTIALS = (
     look_of(
         "password",
         " -u",
-        r"(?:smb|rpc)client\b[^\n\"]{0,120}? -U \\{0,7}[\"']?[^\s%]{1,64}%(?P<secret>[^\s\"'\\]{3,128})",
+        r"(?:smb|rpc)client\b[^\n\"]{0,120}? -U \\*+[\"']?[^\s%]{1,64}%(?P<secret>[^\s\"'\\]{3,128})",
         "smbclient //files/share -U ann%Zq7Xw9Lm",
         r"(?:smb|rpc)client[^\n\"]{0,130}-u ",
     ),
     look_of(
         "password",
         "identified ",
-        r"(?i)identified (?:with \S{1,60} )?(?:by|as) \\{0,7}[\"'](?P<secret>[^\"'\\]{1,256})",
+        r"(?i)identified (?:with \S{1,60} )?(?:by|as) \\*+[\"'](?P<secret>[^\"'\\]{1,256})",
         "create user ann identified by 'Zq7Xw9Lm'",
     ),
     look_of(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import re2
 
 from ingest.masking.beside import ASSIGNED, Beside
+from ingest.masking.escapes import apart, begins_words, joined
 from ingest.masking.look import Look
 from ingest.masking.looks import ALSO, LATE_LOOKS, LOOKS
 from ingest.masking.marks import MARK, Marks, mark_of_name
@@ -119,6 +120,12 @@ class Masker:
         """One pass of all rules, without the first look. `depth`: how often percent-encoding was undone."""
         if self._own is not None and depth == 0:
             text = self._own.hide(text)
+        text = self._ruled(text, depth)
+        if not begins_words(text):
+            return text
+        return joined(self._ruled(apart(text), depth))
+
+    def _ruled(self, text: str, depth: int) -> str:
         text = _applied(self._early, text)
         if depth < DEEPEST:  # before the rest, since a part of what is encoded may look like an address
             text = through_percent(text, partial(self.once, depth=depth + 1))

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ingest.masking.escapes import LINE_ENDS
 from ingest.masking.randomness import is_random, is_uuid
 
-_Q = r"\\{0,7}[\"']"
-_LINE = r"(?:\\{1,7}[rn]|\r|\n)"
+_Q = r"\\*+[\"']"  # a quote, in however many layers of JSON
+_LINE = rf"(?:\\++[{LINE_ENDS}]|\r|\n)"
 
 
 class Form(NamedTuple):
@@ -48,7 +49,11 @@ FORMS = (
         r"(?P<value>[^\"'<>\\]{1,4096})",
         '<input name="password" value="Zq7Xw9Lm">',
     ),
-    _form("--", r"(?<![\w-])(?P<name>--[\w.-]++)\s{1,3}[\"']?(?P<value>[^\s\"']{1,1024})", "--token Zq7Xw9Lm"),
+    _form(
+        "--",
+        rf"(?<![\w-])(?P<name>--[\w.-]++)\s{{1,3}}(?:{_Q})?(?P<value>(?:[^\s\"'\\]|\\++(?![\"'])){{1,1024}}+)",
+        "--token Zq7Xw9Lm",
+    ),
     _form(
         "[|(",
         rf"[\[(]\s?b?{_Q}(?P<name>[\w.-]{{1,60}}){_Q},\s?b?{_Q}(?P<value>[^\"'\\\r\n]{{1,2048}})(?={_Q}\s?[\])])",
@@ -56,7 +61,7 @@ FORMS = (
     ),
     _form(  # in a row with others only as a header writes it, since fields are listed like that, too
         ",",
-        rf"{_Q}(?P<name>(?:[\w.]{{1,30}}-[\w.-]{{1,30}}|[Aa]uthorization|[Cc]ookie)){_Q},\s?b?{_Q}"
+        rf"(?<!\\){_Q}(?P<name>(?:[\w.]{{1,30}}-[\w.-]{{1,30}}|[Aa]uthorization|[Cc]ookie)){_Q},\s?b?{_Q}"
         rf"(?P<value>[^\"'\\\r\n]{{1,2048}})(?={_Q})",
         "[ 'Host', 'api', 'X-Api-Key', 'Zq7Xw9Lm', 'Accept', '*/*' ]",
     ),
@@ -120,7 +125,7 @@ FORMS = (
         'Content-Disposition: form-data; name="password"⏎⏎Zq7Xw9Lm',
     ),
     _form(
-        "\n|\\n",
+        f"\n|\\n|\\{LINE_ENDS[-1]}",
         rf"(?<![\w.-])(?P<name>[\w-]{{1,40}}):?{_LINE}{{1,2}}(?P<value>[^\s\"'\\]{{6,256}})(?=\s|\\|[\"']|$)",
         "password⏎Zq7Xw9Lm",
         _has_digit,

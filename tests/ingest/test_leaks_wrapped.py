@@ -23,7 +23,12 @@ WRAPPINGS: dict[str, Callable[[str], str]] = {
 TEXTS = [plant for plant in planted() if plant.text is not None]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)  # what a search at random finds is mended one by one
+def named(part: str) -> Planted:
+    """The first of the texts whose template has this part."""
+    return next(plant for plant in TEXTS if part in plant.name)
+
+
+@settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(TEXTS),
     st.lists(st.sampled_from(list(WRAPPINGS)), min_size=1, max_size=3),
@@ -31,7 +36,11 @@ TEXTS = [plant for plant in planted() if plant.text is not None]
 )
 @example(TEXTS[0], ["JSON", "JSON"], "message")
 @example(TEXTS[0], ["form", "JSON"], "list")
-@example(next(plant for plant in TEXTS if "apiKey" in str(plant.text)), ["JSON", "JSON", "JSON"], "JSON in JSON")
+@example(named("apiKey"), ["JSON", "JSON", "JSON"], "JSON in JSON")  # before its quote stand 31 backslashes
+@example(named("recovery code"), ["lines", "JSON"], "tag")  # the n of \n right before the first word
+@example(named("--password '"), ["JSON", "quotation"], "key")
+@example(named("_dashed"), ["lines", "JSON"], "title")
+@example(named("Basic"), ["lines", "quotation"], "title")
 def test_what_is_hidden_in_a_message_is_hidden_however_it_is_wrapped(
     plant: Planted, wrappings: list[str], place: str
 ) -> None:

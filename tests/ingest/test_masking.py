@@ -305,3 +305,17 @@ def test_an_event_of_ten_megabytes_of_secrets_keeps_none_and_does_not_hang(metad
     document = normalise({"metadata": metadata}, NOW).metadata
     assert b"planted" not in document
     assert b"[cut" in document
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"C:\new\tables\report.txt for user=ann password=…, C:\bin\token is a file",
+        r"it failed\nand then\ttwice, token=…, and\nat once",
+        "\\nfirst \U000f006e and \U000f0072 stay, token=…",
+    ],
+)
+def test_line_ends_that_are_written_out_stay_as_they_were(text: str) -> None:
+    secret = "Zq7Xw9LmPq4r"
+    masked = USUAL.text(text.replace("…", secret))
+    assert masked.replace("[masked:token]", "…").replace("[masked:password]", "…") == text

@@ -1,3 +1,6 @@
+-- What isn't counted yet lies above the tally's watermark. Postgres doesn't know how little that is, and would take a
+-- lone inequality for a third of the table; a range counts as little. So ids are said to be at most the highest there is.
+
 -- live_errors: errors per bucket from the rollup and the rows above the tally's watermark, in one snapshot
 with watermark as (
     select coalesce((select xact_id from tally_watermark), '0'::xid8) as xact_id

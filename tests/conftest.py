@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from analytics.store import Store
 from ingest.database import Connection, connect, migrate
 from jobs.postgres import EmbeddedPostgres
 
@@ -82,3 +83,11 @@ def connection(database_url: str) -> Iterator[Connection]:
 @pytest.fixture
 def lake_dir(tmp_path: Path) -> Path:
     return tmp_path / "lake"
+
+
+@pytest.fixture
+def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
+    """What the pages and the API read from."""
+    opened = Store(database_url, lake_dir)
+    yield opened
+    opened.close()

@@ -20,12 +20,16 @@ class Answer(NamedTuple):
 
 def answer(status: int, content: bytes, media_type: bytes, headers: Mapping[str, str] | None = None) -> Answer:
     """A whole response."""
-    lines = [(b"content-type", media_type), (b"content-length", b"%d" % len(content))]
-    lines += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    lines = [(b"content-type", media_type), (b"content-length", b"%d" % len(content)), *header_lines(headers or {})]
     return Answer(
         {"type": "http.response.start", "status": status, "headers": lines},
         {"type": "http.response.body", "body": content},
     )
+
+
+def header_lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 class Problem(Exception):

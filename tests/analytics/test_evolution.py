@@ -1,6 +1,5 @@
 """Parts that an earlier version wrote are read beside today's, by every question."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -35,13 +34,6 @@ def publish(connection: Connection, mirror: Mirror, lake_dir: Path, stands_for: 
             rows = pl.read_parquet(part.path, hive_partitioning=False).drop("stands_for")
             rows.write_parquet(part.path, metadata=footer)
     return str(error_id)
-
-
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    opened = Store(database_url, lake_dir)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Groups as readers see them and as people decide about them."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from datetime import timedelta
@@ -32,13 +31,6 @@ from jobs.tally import Tally
 from tests.seeding import insert_error, now
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    store = Store(database_url, lake_dir)
-    yield store
-    store.close()
 
 
 def seed(connection: Connection, **counts: int) -> Tally:

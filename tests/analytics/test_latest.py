@@ -1,6 +1,5 @@
 """The newest errors and single ones: the same as reading everything, by reading little."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,6 @@ DAYS = 8
 MIDNIGHT = datetime.combine(now().date(), datetime.min.time(), tzinfo=UTC)
 START = MIDNIGHT - timedelta(days=DAYS)
 RARE = Filters(fingerprint=("own/rare",))
-
-
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    opened = Store(database_url, lake_dir)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -26,13 +25,6 @@ from tests.seeding import insert_error, insert_many, insert_report, now
 HOUR = timedelta(hours=1)
 MIDNIGHT = datetime.combine(now().date(), datetime.min.time(), tzinfo=UTC)
 PROJECT = UUID(int=7)
-
-
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    opened = Store(database_url, lake_dir)
-    yield opened
-    opened.close()
 
 
 def every_rollup(lake_dir: Path) -> list[Path]:

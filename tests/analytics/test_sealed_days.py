@@ -1,7 +1,6 @@
 """What readers see while days are sealed under their eyes."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -24,13 +23,6 @@ from tests.seeding import insert_error, insert_many, now
 NOBODY = Filters()
 DAYS = 12
 ROWS = DAYS * 3 * 20
-
-
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    opened = Store(database_url, lake_dir)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Alert rules on groups: new ones and those that came back, live and against history."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,13 +21,6 @@ from jobs.delivery.slack import attachment
 from jobs.window_counts import GroupEventRow, RuleWindows
 from tests.jobs.test_alerting import Watch
 from tests.seeding import insert_error, now
-
-
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    store = Store(database_url, lake_dir)
-    yield store
-    store.close()
 
 
 @pytest.fixture

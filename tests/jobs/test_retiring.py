@@ -63,13 +63,6 @@ def series(store: Store, **filters: tuple[UUID, ...]) -> int:
     return int(frame["errors"].sum())
 
 
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    reading = Store(database_url, lake_dir)
-    yield reading
-    reading.close()
-
-
 def test_a_retired_day_has_no_rows_and_all_its_figures(
     connection: Connection, mirror: Mirror, lake_dir: Path, store: Store
 ) -> None:

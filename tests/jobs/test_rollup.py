@@ -40,13 +40,6 @@ def mirror(connection: Connection, lake_dir: Path) -> Iterator[Mirror]:
     job.stop()
 
 
-@pytest.fixture
-def store(database_url: str, lake_dir: Path) -> Iterator[Store]:
-    opened = Store(database_url, lake_dir)
-    yield opened
-    opened.close()
-
-
 def every_rollup(lake_dir: Path) -> list[Path]:
     return sorted((lake_dir / "rollups").glob("*/*/day=*/*"))
 

@@ -18,7 +18,7 @@ from ingest.doors.batch import commit_rows, over_limit
 from ingest.doors.decompression import decompressed
 from ingest.doors.documents import check_values, parsed
 from ingest.doors.gate import Gate, Owner, Turns, Visit
-from ingest.doors.problems import Answer, Problem, answer
+from ingest.doors.problems import Answer, Problem, answer, header_lines
 from ingest.doors.sentry.events import raw_event
 from ingest.doors.sentry.framing import Envelope, Item, read_envelope
 from ingest.doors.sentry.sessions import session_reports, sums_reports
@@ -43,7 +43,7 @@ _CORS = {
     "Access-Control-Expose-Headers": "X-Sentry-Error, X-Sentry-Rate-Limits, Retry-After",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-_CORS_LINES = answer(200, b"", b"", _CORS).start["headers"][2:]
+_CORS_LINES = header_lines(_CORS)
 _PREFLIGHT = _CORS | {
     "Access-Control-Allow-Methods": "POST, OPTIONS",
     "Access-Control-Allow-Headers": "X-Sentry-Auth, X-Requested-With, Origin, Accept, Content-Type, Authentication, "

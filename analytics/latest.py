@@ -35,6 +35,7 @@ _EVENT_SCHEMA = pl.Schema(
 _DETAILS = pl.Schema({"run_id": pl.String(), "metadata": pl.String()})
 _DAY = 86_400
 _FIRST_DAYS = 1
+_COUNTED_AT_ONCE = 30  # days: a rare group fills a list from them, and more files cost more
 _RECENT = timedelta(hours=1)
 _MICROSECOND = timedelta(microseconds=1)
 _AFTER_ALL_IDS = UUID(int=2**128 - 1)
@@ -92,14 +93,15 @@ def _pieces(
     store: Store, listing: Listing, filters: Filters, position: dict[str, Any]
 ) -> Iterator[tuple[list[date], datetime, datetime]]:
     """The range in pieces, the newest first: days, and from when to when. A day's last hour comes before its rest,
-    because files are sorted by the hour. Where filters leave the first days without enough, counts tell which days have
-    such errors at all, and how many of them are enough."""
+    because the row groups of its last hours are few; a group's rows lie together, so those of the day are as few. Where
+    filters leave the first days without enough, counts tell which days have such errors at all, and how many of them
+    are enough."""
     start, end = position["start"], min(position["before"] + _MICROSECOND, position["end"])
     days = [day for day in listing.days() if start.date() <= day <= end.date()]
     at_once = _FIRST_DAYS if filters.active() else len(days)
     for day in days[:at_once]:
         first, last = max(start, _midnight(day)), min(end, _midnight(day) + timedelta(days=1))
-        recent = max(first, last - _RECENT)
+        recent = first if filters.fingerprint else max(first, last - _RECENT)
         if recent < last:
             yield [day], recent, last
         if first < recent:
@@ -113,16 +115,19 @@ def _days_with_such(
     store: Store, filters: Filters, days: list[date], start: datetime, end: datetime, limit: int
 ) -> Iterator[tuple[list[date], datetime, datetime]]:
     """Days together that have `limit` errors between them, and so on."""
-    counts = counted(store, "errors", *whole_buckets(start, end, _DAY), _DAY, filters, None)
-    errors = {bucket.date(): number for bucket, number in counts.select("bucket", "errors").iter_rows()}
     chosen: list[date] = []
     enough = 0
-    for day in filter(errors.get, days):
-        chosen.append(day)
-        enough += errors[day]
-        if enough >= limit:
-            yield chosen, start, end
-            chosen, enough = [], 0
+    for index in range(0, len(days), _COUNTED_AT_ONCE):
+        some = days[index : index + _COUNTED_AT_ONCE]
+        first, last = max(start, _midnight(some[-1])), min(end, _midnight(some[0]) + timedelta(days=1))
+        counts = counted(store, "errors", *whole_buckets(first, last, _DAY), _DAY, filters, None)
+        errors = {bucket.date(): number for bucket, number in counts.select("bucket", "errors").iter_rows()}
+        for day in filter(errors.get, some):
+            chosen.append(day)
+            enough += errors[day]
+            if enough >= limit:
+                yield chosen, start, end
+                chosen, enough = [], 0
     if chosen:
         yield chosen, start, end
 

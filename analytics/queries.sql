@@ -96,9 +96,6 @@ from error_ids known
 join error_metrics m on m.received_at = known.received_at and m.xact_id = known.xact_id and m.error_id = known.error_id
 where known.error_id = %(error_id)s;
 
--- receipt_of: when Postgres received an error that it may no longer hold
-select received_at from error_ids where error_id = %(error_id)s;
-
 -- known_values: the values that a filter can offer, from what the rollup holds
 select distinct source, error_type, workflow_id::text, project_id::text from error_counts where bucket >= %(since)s
 union

@@ -101,7 +101,15 @@ NO_ROLLUPS = Rollups({grain: {} for grain in GRAINS})
 
 def rollup_dir(lake_dir: Path, grain: Grain, dataset: Dataset, day: date) -> Path:
     """Where the rollups of one day stand."""
-    return lake_dir / "rollups" / grain / dataset / f"day={day.isoformat()}"
+    return _root(lake_dir, grain, dataset) / _day_name(day)
+
+
+def _root(lake_dir: Path, grain: Grain, dataset: Dataset) -> Path:
+    return lake_dir / "rollups" / grain / dataset
+
+
+def _day_name(day: date) -> str:
+    return f"day={day.isoformat()}"
 
 
 def rollup_name(file: str, token: str, *, is_kept: bool = False) -> str:
@@ -127,8 +135,9 @@ def list_rollups(lake_dir: Path, dataset: Dataset, days: Iterable[date]) -> Roll
     found: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
     kept: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
     for grain in GRAINS:
+        root = str(_root(lake_dir, grain, dataset))
         for day in chosen:
-            folder = str(rollup_dir(lake_dir, grain, dataset, day))
+            folder = f"{root}/{_day_name(day)}"  # plain text, as in `lake`
             for name in _names_in(folder):
                 rollup = _rollup_of(name, folder)
                 if rollup is not None:

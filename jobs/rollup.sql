@@ -40,7 +40,7 @@ select count(*) from {parts};
 
 -- write: a rollup as a file
 copy (select * from ({select}) order by {order}) to {path} (
-    format parquet, compression zstd, compression_level 3, kv_metadata {footer}
+    format parquet, compression zstd, compression_level 3, row_group_size 32768, kv_metadata {footer}
 );
 
 -- differences: how many rows of a rollup, or of what it should be, the other lacks

@@ -128,7 +128,7 @@ def _newest(details: GroupDetails) -> None:
     second = timedelta(seconds=1)
     found = latest_errors(store(), details.group["first_seen"], last + second, details.filters(), _LATEST)
     st.subheader("Newest error", anchor=False)
-    event = error_by_id(store(), UUID(found["error_id"][0])) if found.height else None
+    event = error_by_id(store(), UUID(found["error_id"][0]), found["timestamp"][0]) if found.height else None
     if event is None:
         st.html('<p class="mh-dim">Its errors are no longer kept.</p>')
         return

@@ -36,7 +36,7 @@ def page() -> None:
     st.title("History", anchor=False)
     try:
         if linked := st.query_params.get("error_id"):
-            _linked_event(linked)
+            _linked_event(linked, _moment(st.query_params.get("at")))
             return
         start, end = _range()
         filters = filter_bar()
@@ -50,20 +50,21 @@ def page() -> None:
         st.error(str(error))
 
 
-def _linked_event(linked: str) -> None:
-    event = _event(linked)
+def _linked_event(linked: str, happened_at: datetime | None) -> None:
+    event = _event(linked, happened_at)
     if event is None:
         st.info("No error has this id, or it is no longer kept.")
     else:
         event_view(event)
     if st.button("Show the whole history"):
-        del st.query_params["error_id"]
+        for name in ("error_id", "at"):
+            st.query_params.pop(name, None)
         st.rerun()
 
 
-def _event(text: str) -> dict[str, Any] | None:
+def _event(text: str, happened_at: datetime | None) -> dict[str, Any] | None:
     try:
-        return error_by_id(store(), UUID(text))
+        return error_by_id(store(), UUID(text), happened_at)
     except ValueError:
         return None
 
@@ -107,9 +108,9 @@ def _set_range(start: datetime, end: datetime) -> None:
 def _moment(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter at the calendar's ends
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _drill_down(start: datetime, end: datetime, filters: Filters) -> None:
@@ -221,4 +222,4 @@ def _choose_event(start: datetime, end: datetime, filters: Filters) -> dict[str,
         height=390,
     )
     rows = [row for row in picked.selection.rows if row < events.height]
-    return _event(events["error_id"][rows[0]]) if rows else None
+    return _event(events["error_id"][rows[0]], events["timestamp"][rows[0]]) if rows else None

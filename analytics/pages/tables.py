@@ -1,7 +1,7 @@
 """Small tables as HTML: aligned, truncated with the whole text at hand, every cell escaped."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
@@ -42,11 +42,12 @@ def events_table(events: Sequence[dict[str, Any]], zone: str, names: Names) -> s
     rows = []
     for event in events:
         title = escape(event["title"])
+        link = escape(_event_link(event["error_id"], event["timestamp"]))
         workflow = workflow_cell(event["workflow_id"], names, "mh-dim mh-roomy") if has_workflows else ""
         rows.append(
             f'<tr><td class="mh-dim">{clock(event["timestamp"], zone)}</td>'
             f'<td title="{title}">{severity_mark(event["severity"])}'
-            f'<a href="{_event_link(event["error_id"])}" target="_self">{title}</a>{_times(event)}</td>{workflow}'
+            f'<a href="{link}" target="_self">{title}</a>{_times(event)}</td>{workflow}'
             f'<td class="mh-dim">{escape(event["source"])} · {escape(event["error_type"])}</td></tr>'
         )
     head = '<tr><th style="width:4.5rem">Time</th><th>Error</th>'
@@ -105,8 +106,9 @@ def group_link(fingerprint: str) -> str:
     return f"/errors?{urlencode({'group': fingerprint})}"
 
 
-def _event_link(error_id: str) -> str:
-    return f"/history?{urlencode({'error_id': error_id})}"
+def _event_link(error_id: str, happened_at: datetime | None = None) -> str:
+    at = {} if happened_at is None else {"at": happened_at.astimezone(UTC).isoformat()}
+    return f"/history?{urlencode({'error_id': error_id, **at})}"
 
 
 def in_words(length: timedelta) -> str:

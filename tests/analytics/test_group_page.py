@@ -94,9 +94,11 @@ def test_every_table_of_groups_and_every_error_leads_to_the_group(connection: Co
 
 
 def test_its_latest_errors_lead_to_the_errors_whole(connection: Connection) -> None:
-    error = insert_error(connection, fingerprint="1-a")
+    moment = now().replace(hour=1, microsecond=0)
+    error = insert_error(connection, fingerprint="1-a", timestamp=moment)
     Tally(connection).tick()
-    assert f'<a href="/history?error_id={error}"' in text_of(opened("errors", group="1-a"))
+    at = f"{moment:%Y-%m-%dT01%%3A%M%%3A%S%%2B00%%3A00}"
+    assert f'<a href="/history?error_id={error}&amp;at={at}"' in text_of(opened("errors", group="1-a"))
 
 
 def test_the_way_back_leads_to_the_list_as_it_was(connection: Connection) -> None:

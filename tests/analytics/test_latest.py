@@ -46,7 +46,10 @@ def all_errors(connection: Connection) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["timestamp"], row["error_id"]), reverse=True)
 
 
-def test_the_newest_errors_are_those_that_everything_has(filled: Connection, store: Store) -> None:
+def test_the_newest_errors_are_those_that_everything_has(
+    filled: Connection, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytics.latest._COUNTED_AT_ONCE", 3)
     everything = all_errors(filled)
     rare = [index for index, row in enumerate(everything) if row["fingerprint"] == "own/rare"]
     moments = st.integers(0, (DAYS + 1) * 86_400).map(lambda seconds: START + timedelta(seconds=seconds))
@@ -126,3 +129,28 @@ def test_an_error_is_found_by_its_id_wherever_the_ids_time_points(
         assert found is not None
         assert found["title"] == error_id
     assert error_by_id(store, UUID(uuid7(happened))) is None
+
+
+def test_an_id_that_tells_no_time_is_looked_for_in_the_day_that_is_known(
+    filled: Connection, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = next(row for row in all_errors(filled) if row["timestamp"] < MIDNIGHT - timedelta(days=3))
+    assert UUID(chosen["error_id"]).version == 4
+    filled.execute("truncate error_metrics")
+    read: list[str] = []
+    read_lake = Store.read_lake
+
+    def noted(self: Store, statement: bytes, values: dict[str, Any]) -> Any:
+        read.extend(Path(path).parent.name for path in values["paths"])
+        return read_lake(self, statement, values)
+
+    monkeypatch.setattr(Store, "read_lake", noted)
+    found = error_by_id(store, UUID(chosen["error_id"]), chosen["timestamp"])
+    assert found is not None
+    assert found["timestamp"] == chosen["timestamp"]
+    assert {*read} == {f"day={chosen['timestamp'].date()}"}
+
+
+def test_an_id_of_the_last_day_that_there_is_is_nowhere(filled: Connection, store: Store) -> None:
+    assert filled
+    assert error_by_id(store, UUID(uuid7(datetime.max.replace(tzinfo=UTC)))) is None

@@ -99,6 +99,18 @@ def test_a_link_opens_one_error_whole(connection: Connection) -> None:
     assert "No error has this id" in opened("history", error_id="nonsense").info[0].value
 
 
+@pytest.mark.parametrize("at", ["", "yesterday", "0001-01-01T00:00:00+14:00", "2019-02-03T04:05:06Z", "2026-11-24"])
+def test_a_link_with_another_time_opens_the_error_all_the_same(connection: Connection, at: str) -> None:
+    error_id = insert_error(connection, title="It broke")
+    Mirror(connection, settings().lake_dir, max_rows=1000, max_lag_seconds=300).tick(everything=True)
+    connection.execute("truncate error_metrics")
+    page = opened("history", error_id=str(error_id), at=at)
+    assert "It broke" in text_of(page)
+    next(button for button in page.button if button.label == "Show the whole history").click().run()
+    assert {"error_id", "at"}.isdisjoint(page.query_params)
+    assert not page.exception
+
+
 def test_history_shows_the_linked_range_and_group(connection: Connection) -> None:
     insert_many(connection, 70)
     page = opened("history", fingerprint="1-3")

@@ -122,6 +122,7 @@ def _seal(
         order=sealing.ORDER[dataset],
         path=f"'{path}'",
         row_group=str(sealing.ROW_GROUP),
+        page_bytes=str(sealing.PAGE_BYTES),
         footer="{" + ", ".join(f"'{name}': '{value}'" for name, value in footer.items()) + "}",
     )
     reader.execute(statement.decode())

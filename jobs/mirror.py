@@ -82,7 +82,7 @@ class Mirror:
         *,
         max_rows: int,
         max_lag_seconds: float,
-        seal_after: timedelta = timedelta(hours=2),
+        seal_after: timedelta = timedelta(0),
         minute_days: int = 90,
         lake_days: int = 0,
         opener: Opener = open_new,

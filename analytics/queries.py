@@ -93,9 +93,10 @@ def _series(
     check_group(group_by)
     start, end = whole_buckets(start, end, interval_seconds)
     errors, read = _counted(store, "errors", start, end, interval_seconds, filters, group_by)
-    executions, read_too = _counted(store, "executions", start, end, interval_seconds, filters, group_by)
-    if group_by is not None and group_by not in columns_of("executions"):
-        executions = executions.clear()
+    if group_by is None or group_by in columns_of("executions"):
+        executions, read_too = _counted(store, "executions", start, end, interval_seconds, filters, group_by)
+    else:
+        executions, read_too = pl.DataFrame(schema=_counted_schema("executions")), ()
     frame = errors.join(executions, on=["bucket", "group"], how="full", coalesce=True, nulls_equal=True)
     if group_by is None:
         every = pl.datetime_range(start, end, f"{interval_seconds}s", closed="left", time_unit="us", eager=True)
@@ -165,8 +166,7 @@ def _counted(
     clause, values = postgres_clause(filters, dataset)
     values |= {"start": start, "end": end, "interval": interval}
     slots = {"filters": clause, "group": group_expression(group_by, dataset), "columns": ", ".join(columns_of(dataset))}
-    measures = dict.fromkeys(_MEASURES[dataset], pl.Int64())
-    schema = pl.Schema({"bucket": _UTC, "group": pl.String(), **measures})
+    schema = _counted_schema(dataset)
     if _is_live(start, end):
         return ask_postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), ()
     listing = store.listing(dataset)  # before Postgres is asked: see the invariants of the lake
@@ -183,6 +183,10 @@ def _counted(
     history, read = read_sources(store, question, listing, rollups, sources, statement, values)
     both = pl.concat([history.cast(schema), tail])
     return both.group_by("bucket", "group").agg(pl.col(_MEASURES[dataset]).sum()), read
+
+
+def _counted_schema(dataset: Dataset) -> pl.Schema:
+    return pl.Schema({"bucket": _UTC, "group": pl.String(), **dict.fromkeys(_MEASURES[dataset], pl.Int64())})
 
 
 def _columns(filters: Filters, group_by: str | None, dataset: Dataset) -> frozenset[str]:

@@ -186,9 +186,8 @@ def _newest_range(parts: list[Part], sealed_to: int) -> tuple[int, tuple[Part, .
 def _names(lake_dir: Path, dataset: Dataset) -> Iterator[tuple[str, str, date]]:
     """Name, folder and day of every file: plain text, for there may be thousands, and each question asks for them."""
     for folder, day in _day_dirs(lake_dir, dataset):
-        where = str(folder)
-        for name in os.listdir(where):  # noqa: PTH208 - a Path for each name takes twice as long
-            yield name, where, day
+        for name in os.listdir(folder):  # noqa: PTH208 - a Path for each name takes twice as long
+            yield name, folder, day
 
 
 def file_of(path: Path, day: date) -> Part | Seal | None:
@@ -211,13 +210,15 @@ def is_sealed(path: str) -> bool:
     return path.rpartition("/")[2].startswith("sealed-")
 
 
-def _day_dirs(lake_dir: Path, dataset: Dataset) -> Iterator[tuple[Path, date]]:
-    root = dataset_dir(lake_dir, dataset)
-    if not root.is_dir():
+def _day_dirs(lake_dir: Path, dataset: Dataset) -> Iterator[tuple[str, date]]:
+    root = str(dataset_dir(lake_dir, dataset))
+    try:
+        names = os.listdir(root)  # noqa: PTH208
+    except (FileNotFoundError, NotADirectoryError):
         return
-    for folder in root.iterdir():
-        if match := _DAY.match(folder.name):
-            yield folder, date.fromisoformat(match["day"])
+    for name in names:
+        if match := _DAY.match(name):
+            yield f"{root}/{name}", date.fromisoformat(match["day"])
 
 
 def strangers(lake_dir: Path, dataset: Dataset) -> list[Path]:

@@ -37,6 +37,7 @@ def test_a_workflow_is_chosen_by_name_and_the_address_keeps_its_id(connection: C
     expect(page).to_have_url(re.compile(rf"\?workflow_id={intake}$"))
 
     page.keyboard.press("Escape")
+    expect(tags).to_have_text(["lead-intake v3"])
     page.get_by_role("link", name="History").click()  # the filters come along
     expect(page).to_have_url(re.compile(rf"/history\?.*workflow_id={intake}"))
     expect(tags).to_have_text(["lead-intake v3"])

@@ -26,7 +26,7 @@ def test_what_is_published_while_the_folders_are_read_is_listed_whole_or_not_at_
     put(lake_dir, 10, 20, LATER)
     read_folders = lake._day_dirs
 
-    def slow(root: Path, dataset: lake.Dataset) -> Iterator[tuple[Path, date]]:
+    def slow(root: Path, dataset: lake.Dataset) -> Iterator[tuple[str, date]]:
         folders = sorted(read_folders(root, dataset))
         yield folders[0]
         put(lake_dir, 20, 30, EARLIER)
@@ -90,11 +90,11 @@ def test_a_day_that_is_sealed_while_the_folders_are_read_hides_no_part(
     put(lake_dir, 0, 10, LATER)
     read_folders = lake._day_dirs
 
-    def slow(root: Path, dataset: lake.Dataset) -> Iterator[tuple[Path, date]]:
+    def slow(root: Path, dataset: lake.Dataset) -> Iterator[tuple[str, date]]:
         folders = sorted(read_folders(root, dataset))
         yield folders[0]
         put(lake_dir, 10, 20, EARLIER)
-        for path in folders[1][0].iterdir():
+        for path in Path(folders[1][0]).iterdir():
             path.unlink()
         seal(lake_dir, 20, LATER)
         yield folders[1]

@@ -180,8 +180,8 @@ def _choose_group(start: datetime, end: datetime, filters: Filters) -> Filters:
         column_order=("errors", "severity", "title", "last_seen", "page"),
         column_config={
             "severity": st.column_config.TextColumn("Severity", width=68),
-            "title": st.column_config.TextColumn("Group", width=202),
-            "errors": st.column_config.NumberColumn("Errors", format="localized", width=62),
+            "title": st.column_config.TextColumn("Group", width=178),
+            "errors": st.column_config.NumberColumn("Errors", format="localized", width=86),
             "last_seen": st.column_config.DatetimeColumn("Last seen", format="YYYY-MM-DD HH:mm:ss", width=150),
             "page": st.column_config.LinkColumn("Page", display_text="Open", width=58),
         },

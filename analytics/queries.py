@@ -179,8 +179,8 @@ def _counted(
     if _is_live(start, end):
         return ask_postgres(store, filled(_SQL[f"live_{dataset}"], **slots), values, schema), ()
     listing = store.listing(dataset)  # before Postgres is asked: see the invariants of the lake
-    rollups = store.rollups(dataset, listing, start, end)
     question = Question(dataset, start, end, interval, _columns(filters, group_by, dataset))
+    rollups = store.rollups(listing, question)
     sources = plan(listing, rollups, question)
     values["watermark"] = listing.watermark
     tail = ask_postgres(store, filled(_SQL[f"tail_{dataset}"], **slots), values, schema)
@@ -254,8 +254,8 @@ def _history_groups(
     store: Store, start: datetime, end: datetime, filters: Filters, clause: str, values: dict[str, Any]
 ) -> pl.DataFrame:
     listing = store.listing("errors")
-    rollups = store.rollups("errors", listing, start, end)
     question = Question("errors", start, end, None, _columns(filters, "fingerprint", "errors"))
+    rollups = store.rollups(listing, question)
     sources = plan(listing, rollups, question)
     values = values | {"watermark": listing.watermark}
     frames = [ask_postgres(store, filled(_SQL["tail_groups"], filters=clause), values, _GROUP_SCHEMA)]

@@ -129,12 +129,15 @@ def is_kept(name: str) -> bool:
     return match is not None and match["kept"] is not None
 
 
-def list_rollups(lake_dir: Path, dataset: Dataset, days: Iterable[date]) -> Rollups:
-    """The rollups of these days. Those of a file are alike: where there are two, one of them."""
+def list_rollups(
+    lake_dir: Path, dataset: Dataset, days: Iterable[date], grains: Iterable[Grain] = tuple(GRAINS)
+) -> Rollups:
+    """The rollups of these days and grains, of which the one per hour tells what is kept. Those of a file are alike:
+    where there are two, one of them."""
     chosen = list(days)
     found: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
     kept: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
-    for grain in GRAINS:
+    for grain in grains:
         root = str(_root(lake_dir, grain, dataset))
         for day in chosen:
             folder = f"{root}/{_day_name(day)}"  # plain text, as in `lake`

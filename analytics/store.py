@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -15,6 +14,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from analytics.exceptions import LakeChanged
 from analytics.lake import Dataset, Listing, list_parts
+from analytics.reading import Question
 from analytics.rollups import Rollups, list_rollups
 from ingest.database import Connection, connection_options
 from ingest.exceptions import StoreUnavailable, Unprepared
@@ -98,10 +98,10 @@ class Store:
         """The parts of `dataset` as they stand now."""
         return list_parts(self.lake_dir, dataset)
 
-    def rollups(self, dataset: Dataset, listing: Listing, start: datetime, end: datetime) -> Rollups:
-        """The rollups of the range as they stand now: to be asked for after the listing."""
-        days = [day for day in listing.days() if start.date() <= day <= end.date()]
-        return list_rollups(self.lake_dir, dataset, days)
+    def rollups(self, listing: Listing, question: Question) -> Rollups:
+        """Those that a question may be answered from, as they stand now: to be asked for after the listing."""
+        days = [day for day in listing.days() if question.start.date() <= day <= question.end.date()]
+        return list_rollups(self.lake_dir, question.dataset, days, question.able())
 
     def lake(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB cursor of one's own."""

@@ -1,6 +1,6 @@
 """The pages on a real database, run by Streamlit's own test runner."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -109,6 +109,16 @@ def test_a_link_with_another_time_opens_the_error_all_the_same(connection: Conne
     next(button for button in page.button if button.label == "Show the whole history").click().run()
     assert {"error_id", "at"}.isdisjoint(page.query_params)
     assert not page.exception
+
+
+def test_an_error_is_looked_for_when_its_link_says_that_it_happened(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("analytics.pages.history.error_by_id", lambda _store, *of: asked.append(of))
+    error_id = insert_error(connection)
+    opened("history", error_id=str(error_id), at="2026-11-24T01:00:00+02:00")
+    assert asked == [(error_id, datetime(2026, 11, 23, 23, tzinfo=UTC))]
 
 
 def test_history_shows_the_linked_range_and_group(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from analytics.exceptions import AnalyticsError
 from analytics.filters import Filters
 from analytics.groups import NOBODY, SORTS, GroupFilters, GroupList, Sort, State, list_groups
 from analytics.pages.chrome import known_names, signed_in, store, zone
-from analytics.pages.filter_bar import URL, filter_bar
+from analytics.pages.filter_bar import URL, filter_bar, link
 from analytics.pages.first_steps import first_steps
 from analytics.pages.group_actions import action_buttons, forget_choice, known_users, merge_button, plain_label, said
 from analytics.pages.group_look import LOOK
@@ -312,9 +312,11 @@ def _nothing(listing: GroupList, *, is_narrowed: bool, idle: bool) -> None:
 
 def _clear_filters() -> None:
     """As if the page was opened anew, with its range and its tab."""
-    for name in ("source", "error_type", "severity", "workflow_id", "project_id"):
+    for name in ("source", "error_type", "severity"):
         if name in st.session_state:
             st.session_state[name] = []
+    for name in ("workflow_id", "project_id"):
+        link(name, [])
     st.session_state["text"] = ""
     st.session_state["assignee"] = _ANYONE
     st.query_params.pop("fingerprint", None)

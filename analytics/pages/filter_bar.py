@@ -71,7 +71,8 @@ def _choose(label: str, key: str, options: Iterable[str]) -> list[str]:
 
 def _linked_ids(key: str) -> list[str]:
     """The ids that the URL names. The URL holds what a control shows, and this one, which nobody sees, shows ids."""
-    values = st.multiselect(key, (), key=key, accept_new_options=True, bind=URL)
+    values = st.multiselect(key, (), key=key, accept_new_options=True, bind=URL, on_change=_keep_linked, args=(key,))
+    st.session_state[f"linked_{key}"] = values
     return list(dict.fromkeys(str(UUID(value)) for value in values if _is_uuid(value)))[:_MOST_LINKED]
 
 
@@ -97,7 +98,18 @@ def _choose_named(label: str, key: str, ids: Iterable[str], chosen: list[str], n
 
 
 def _put_into_the_url(key: str) -> None:
-    st.session_state[key] = st.session_state[f"named_{key}"]
+    link(key, st.session_state[f"named_{key}"])
+
+
+def link(key: str, ids: list[str]) -> None:
+    """Have the URL name these projects (`project_id`) or workflows (`workflow_id`), in a callback."""
+    st.session_state[key] = st.session_state[f"linked_{key}"] = ids
+
+
+def _keep_linked(key: str) -> None:
+    """Nobody can change the URL's control: what a browser says of it is what it hasn't heard of yet. A page that
+    refreshes itself says so amid a choice, and would take the choice back."""
+    link(key, st.session_state[f"linked_{key}"])
 
 
 def _with_linked(name: str, known: list[str]) -> list[str]:

@@ -1,13 +1,14 @@
 """A tab of the system's browser on a dashboard that runs, with its sign-in or without."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, WebSocketRoute, sync_playwright
 
 from analytics.accounts import create_user
 from ingest.database import Connection
@@ -60,3 +61,31 @@ def signed_in_tab(connection: Connection, database_url: str, lake_dir: Path, pat
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         yield page
+
+
+class HeldAnswers:
+    """What the dashboard sends to a tab, which can be held back as a slow network does. To be made before the tab opens
+    its page."""
+
+    def __init__(self, page: Page) -> None:
+        self._held: list[str | bytes] | None = None
+        self._tab: WebSocketRoute
+        page.route_web_socket(re.compile(""), self._between)
+
+    def hold(self) -> None:
+        self._held = []
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for answer in held:
+            self._tab.send(answer)
+
+    def _between(self, tab: WebSocketRoute) -> None:
+        self._tab, server = tab, tab.connect_to_server()
+        server.on_message(self._deliver)
+
+    def _deliver(self, answer: str | bytes) -> None:
+        if self._held is None:
+            self._tab.send(answer)
+        else:
+            self._held.append(answer)

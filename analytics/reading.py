@@ -82,6 +82,16 @@ class Question:
         interval = self.interval_seconds
         return [grain for grain in self.able() if interval is None or not interval % GRAINS[grain]]
 
+    def wanted(self, days: Iterable[date]) -> dict[Grain, list[date]]:
+        """Of these days, those of which a rollup of each grain may be read. The ones per hour always may: they tell
+        what is kept. Where buckets are an hour or longer, minutes are read at the range's two ends alone."""
+        within = [day for day in days if self.start.date() <= day <= self.end.date()]
+        able, fitting = self.able(), self.fitting()
+        if not fitting or GRAINS[fitting[0]] < GRAINS["hour"]:
+            return dict.fromkeys(able, within)
+        wanted = {grain: within for grain in able if grain in fitting or grain == "hour"}
+        return wanted | {"minute": [day for day in within if day in (self.start.date(), self.end.date())]}
+
 
 def plan(listing: Listing, rollups: Rollups, question: Question) -> list[Source]:
     """What to read for `[start, end)` of a question."""

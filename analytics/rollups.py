@@ -129,17 +129,20 @@ def is_kept(name: str) -> bool:
     return match is not None and match["kept"] is not None
 
 
-def list_rollups(
-    lake_dir: Path, dataset: Dataset, days: Iterable[date], grains: Iterable[Grain] = tuple(GRAINS)
-) -> Rollups:
-    """The rollups of these days and grains, of which the one per hour tells what is kept. Those of a file are alike:
+def list_rollups(lake_dir: Path, dataset: Dataset, days: Iterable[date]) -> Rollups:
+    """All rollups of these days."""
+    chosen = tuple(days)
+    return list_wanted(lake_dir, dataset, dict.fromkeys(GRAINS, chosen))
+
+
+def list_wanted(lake_dir: Path, dataset: Dataset, wanted: Mapping[Grain, Iterable[date]]) -> Rollups:
+    """The rollups of these days by grain, of which the one per hour tells what is kept. Those of a file are alike:
     where there are two, one of them."""
-    chosen = list(days)
     found: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
     kept: dict[Grain, dict[str, Path]] = {grain: {} for grain in GRAINS}
-    for grain in grains:
+    for grain, days in wanted.items():
         root = str(_root(lake_dir, grain, dataset))
-        for day in chosen:
+        for day in days:
             folder = f"{root}/{_day_name(day)}"  # plain text, as in `lake`
             for name in _names_in(folder):
                 rollup = _rollup_of(name, folder)

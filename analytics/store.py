@@ -15,7 +15,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from analytics.exceptions import LakeChanged
 from analytics.lake import Dataset, Listing, list_parts
 from analytics.reading import Question
-from analytics.rollups import Rollups, list_rollups
+from analytics.rollups import Rollups, list_wanted
 from ingest.database import Connection, connection_options
 from ingest.exceptions import StoreUnavailable, Unprepared
 
@@ -100,8 +100,7 @@ class Store:
 
     def rollups(self, listing: Listing, question: Question) -> Rollups:
         """Those that a question may be answered from, as they stand now: to be asked for after the listing."""
-        days = [day for day in listing.days() if question.start.date() <= day <= question.end.date()]
-        return list_rollups(self.lake_dir, question.dataset, days, question.able())
+        return list_wanted(self.lake_dir, question.dataset, question.wanted(listing.days()))
 
     def lake(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB cursor of one's own."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from analytics.filters import Filters
@@ -82,6 +82,9 @@ def test_every_answer_is_that_of_the_rows_whatever_rollups_there_are(
         _filters,
         _groups,
     )
+    @example(MIDNIGHT - timedelta(days=9), 8 * 86_400, 3600, Filters(), "severity")
+    @example(MIDNIGHT - timedelta(days=9), 8 * 86_400, 3600, Filters(workflow_id=(UUID(int=3),)), None)
+    @example(MIDNIGHT - timedelta(days=9), 8 * 86_400, 86_400, Filters(workflow_id=(UUID(int=3),)), None)
     def check(start: datetime, seconds: int, interval: int, filters: Filters, group_by: str | None) -> None:
         end = start + timedelta(seconds=seconds)
         if (end - start).total_seconds() / interval > 19_000:

@@ -7,6 +7,7 @@ together. Everything is complete to the second, as in `queries`.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -125,8 +126,10 @@ def list_groups(
     asked = filters or GroupFilters()
     interval = _interval(start, end, points)
     first, last = whole_buckets(start, end, interval)
-    counts = group_counts(store, first, last, asked.dimensions).select("fingerprint", "errors")
-    members = _candidates(store, asked).join(counts, on="fingerprint", how="left")
+    with ThreadPoolExecutor(1) as beside:  # Postgres tells of the groups while the lake is read
+        known = beside.submit(_candidates, store, asked)
+        counts = group_counts(store, first, last, asked.dimensions).select("fingerprint", "errors")
+        members = known.result().join(counts, on="fingerprint", how="left")
     found = members.group_by("head").agg(
         pl.col("errors").sum(),
         pl.col("first_seen").min(),

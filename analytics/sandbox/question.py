@@ -165,8 +165,8 @@ class Question:
                 process.kill()
             assert process.stdin and process.stdout and process.stderr
             listener = threading.Thread(target=self._listen, args=[process.stderr], daemon=True)
-            listener.start()
             try:
+                listener.start()
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 process.stdin.flush()
                 with pa.ipc.open_stream(process.stdout) as stream:
@@ -174,10 +174,14 @@ class Question:
                     yield from stream
             except (BrokenPipeError, pa.ArrowInvalid, OSError):
                 pass  # it ended early; why is told by its notes
+            except BaseException:  # Ctrl-C, or enough was seen: nobody can close what its listener still reads
+                process.kill()
+                raise
             finally:
                 if process.poll() is None and self._notes.is_done is False:
                     self._await_end(process)
-                listener.join(timeout=5)
+                if listener.ident is not None:
+                    listener.join(timeout=5)
 
     def _await_end(self, process: "subprocess.Popen[bytes]") -> None:
         try:

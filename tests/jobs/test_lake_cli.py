@@ -23,10 +23,27 @@ from analytics.store import Store
 from ingest.database import Connection
 from jobs.mirror import Mirror
 from tests.analytics.lake_files import FIRST_DAY, errors_of, make_lake, write_part
-from tests.end_to_end.running import ROOT
+from tests.end_to_end.running import ROOT, until
 from tests.jobs.test_cli import command, said
 from tests.seeding import insert_error, insert_many, insert_report, now
 
+STOPPED_AS_IT_BEGINS = """
+import sys, threading
+from pathlib import Path
+from analytics.sandbox.question import Limits, Question
+
+class Interrupted(threading.Thread):
+    def start(self):
+        super().start()
+        raise KeyboardInterrupt
+
+threading.Thread = Interrupted
+question = Question(Path(sys.argv[1]), "select 1", Limits(seconds=None))
+try:
+    question.answer()
+except KeyboardInterrupt:
+    print("stopped", question.process_id)
+"""
 LONG = "select sum(hash(a * b)) from range(9999999) x(a), range(999999) y(b)"
 COUNT = "select severity, sum(stands_for) as errors from errors group by all order by all"
 
@@ -111,6 +128,14 @@ def test_the_lake_of_an_up_is_found_in_its_directory(lake: Path, tmp_path: Path)
     assert done.stdout.split()[-1] == "2521"
 
 
+def is_alive(process_id: int) -> bool:
+    """Whether it runs; one that ended and that nobody has looked after doesn't."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process_id}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
 def test_ctrl_c_ends_a_question_with_130_and_its_process(lake: Path) -> None:
     process = subprocess.Popen(
         [
@@ -134,7 +159,14 @@ def test_ctrl_c_ends_a_question_with_130_and_its_process(lake: Path) -> None:
     assert process.returncode == 130
     assert told == "Stopped.\n"
     assert ids
-    assert not Path(f"/proc/{ids[0]}").exists()
+    until(lambda: not is_alive(int(ids[0])))  # one that was just begun notices that its asker is gone
+
+
+def test_ctrl_c_as_the_process_of_a_question_begins_ends_both(lake: Path) -> None:
+    script = [sys.executable, "-c", STOPPED_AS_IT_BEGINS, str(lake)]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.startswith("stopped ")
+    assert not is_alive(int(done.stdout.split()[1]))
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(lake: Path) -> None:

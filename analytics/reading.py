@@ -2,7 +2,8 @@
 
 Pure: names and times in, a plan out. A range is cut where it leaves whole hours and whole minutes; each piece is read
 from the coarsest rollup whose buckets fit both the piece and the interval that was asked for, file by file: a file
-without its rollup is read itself. So a plan reads each row once, whatever rollups there are.
+without its rollup is read itself. Where a whole month of sealed days has a rollup of its own, that is read for all of
+them. So a plan reads each row once, whatever rollups there are.
 
 What was retired stands in rollups alone. A piece that doesn't fit them takes the buckets that start in it.
 """
@@ -10,10 +11,11 @@ What was retired stands in rollups alone. A piece that doesn't fit them takes th
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from analytics.lake import Dataset, Listing
-from analytics.rollups import CHEAPEST, GRAINS, Grain, Rollups, rollup_columns
+from analytics.rollups import CHEAPEST, GRAINS, Grain, Month, Rollups, months_of, rollup_columns
 
 Kind = Literal["live", "day", "outline", "hour", "minute", "rows"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,12 +124,16 @@ class _Planner:
         yield from self.sources(last, end, kinds[1:])
 
     def _files(self, start: datetime, end: datetime, kinds: tuple[Grain, ...]) -> Iterator[Source]:
-        """Each file of the piece once: as the cheapest rollup that it has, else itself. A file of which a rollup holds
-        more than it does is never read itself: rather its finest rollup, where none fits."""
+        """Each file of the piece once: with its month, as the cheapest rollup that it has, else itself. A file of which
+        a rollup holds more than it does is never read itself: rather its finest rollup, where none fits."""
         paths: dict[Kind, list[str]] = {kind: [] for kind in _COARSENESS}
         last = (end - timedelta(microseconds=1)).date()
         fitting = [grain for grain in CHEAPEST if grain in kinds]
         detail_from: date | None = None
+        told: set[str] = set()
+        for month, path in self._months(start.date(), last, fitting[:1]):
+            paths[fitting[0]].append(str(path))
+            told.update(seal.path.name for seal in month.seals)
         for file in self.listing.files:
             if not start.date() <= file.day <= last:
                 continue
@@ -136,9 +142,20 @@ class _Planner:
             if name in self.rollups.kept:
                 choices = [*fitting, *reversed(self.able)]
                 detail_from = max(detail_from or date.min, file.day + timedelta(days=1))
+            if name in told:
+                continue
             grain = next((grain for grain in choices if name in self.rollups.paths[grain]), None)
             path = file.path if grain is None else self.rollups.paths[grain][name]
             paths[grain or "rows"].append(str(path))
         for kind, chosen in paths.items():
             if chosen:
                 yield Source(kind, tuple(chosen), start, end, detail_from)
+
+    def _months(self, first: date, last: date, cheapest: list[Grain]) -> Iterator[tuple[Month, Path]]:
+        """The months of which every sealed day lies in the piece, as their cheapest rollup. One that isn't there isn't
+        replaced by another grain: that of the days is read."""
+        for grain in cheapest:
+            made = self.rollups.months.get(grain, {})
+            for month in months_of(self.listing) if made else ():
+                if month.key in made and first <= month.seals[0].day and month.seals[-1].day <= last:
+                    yield month, made[month.key]

@@ -14,12 +14,19 @@ The token makes a name that never was: a rollup that is made again doesn't take 
 A day whose rows were retired for their age leaves a sealed file without them. Its rollups, `…-<token>-kept.parquet`,
 tell of the rows that were retired and of those that came later: they hold what no file does any more, and count instead
 of the file.
+
+    LAKE/rollups/months/hour/errors/2026-10-<files>-<token>.parquet
+
+A month that is over has the rollups of its sealed days once more in one file, for opening a file costs more than its
+rows. `<files>` is a hash of the names of those days' sealed files: it counts for as long as all of these stand, and no
+other sealed file of that month does.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +34,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from analytics.lake import Dataset
+from analytics.lake import Dataset, Listing, Seal
 
 Grain = Literal["day", "outline", "hour", "minute"]
 GRAINS: dict[Grain, int] = {"day": 86_400, "outline": 3600, "hour": 3600, "minute": 60}
@@ -37,8 +44,11 @@ DERIVED: tuple[Grain, ...] = ("outline", "day")
 """Those that are made of the one per hour, of sealed days alone: the parts of a day that is not over are small."""
 CHEAPEST: tuple[Grain, ...] = ("outline", "day", "hour", "minute")
 """The same as GRAINS, those with the fewest rows first."""
+MONTHLY: tuple[Grain, ...] = ("day", "outline", "hour")
+"""Those that months have, too."""
 _NOT_IN_OUTLINES = ("workflow_id", "fingerprint")
 _NAME = re.compile(r"^(?P<file>(?:part|sealed)-[0-9a-f-]+(?:of\d+)?[0-9a-f-]*)-[0-9a-f]{16}(?P<kept>-kept)?\.parquet$")
+_MONTH_NAME = re.compile(r"^(?P<key>\d{4}-\d{2}-[0-9a-f]{16})-[0-9a-f]{16}\.parquet$")
 _ENDING = ".parquet"
 
 _UTC_MICROSECONDS = pl.Datetime("us", "UTC")
@@ -86,6 +96,8 @@ class Rollups:
     """By grain and the name of the file that each was made from."""
     kept: frozenset[str] = frozenset()
     """The files of which rollups hold more than they do."""
+    months: Mapping[Grain, Mapping[str, Path]] = field(default_factory=dict)
+    """Those of whole months, by grain and the month's key."""
 
     def only_kept(self) -> "Rollups":
         """Those that nothing can be read instead of."""
@@ -97,6 +109,52 @@ class Rollups:
 
 
 NO_ROLLUPS = Rollups({grain: {} for grain in GRAINS})
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Several sealed days of one month: all that are sealed, the oldest first."""
+
+    key: str
+    """What a rollup of just these files is called, but for its token: the month, and a hash of the files' names."""
+    seals: tuple[Seal, ...]
+
+
+def months_of(listing: Listing) -> list[Month]:
+    """The months that have more than one sealed day, the oldest first."""
+    by_month: dict[tuple[int, int], list[Seal]] = {}
+    for seal in listing.seals:
+        by_month.setdefault((seal.day.year, seal.day.month), []).append(seal)
+    return [
+        Month(_month_key(year, month, tuple(sorted(seal.path.name for seal in seals))), _by_day(seals))
+        for (year, month), seals in sorted(by_month.items())
+        if len(seals) > 1
+    ]
+
+
+def _by_day(seals: Iterable[Seal]) -> tuple[Seal, ...]:
+    return tuple(sorted(seals, key=lambda seal: seal.day))
+
+
+@lru_cache(maxsize=1_000)
+def _month_key(year: int, month: int, names: tuple[str, ...]) -> str:
+    return f"{year:04d}-{month:02d}-{hashlib.sha256(chr(10).join(names).encode()).hexdigest()[:16]}"
+
+
+def month_dir(lake_dir: Path, grain: Grain, dataset: Dataset) -> Path:
+    """Where the rollups of months stand."""
+    return lake_dir / "rollups" / "months" / grain / dataset
+
+
+def month_name(key: str, token: str) -> str:
+    """What a rollup of a month is called; `token` has 16 hexadecimal digits."""
+    return f"{key}-{token}{_ENDING}"
+
+
+def month_made_from(name: str) -> str | None:
+    """The key of the month that a rollup was made from; None for what is no such rollup's name."""
+    match = _MONTH_NAME.match(name)
+    return None if match is None else match["key"]
 
 
 def rollup_dir(lake_dir: Path, grain: Grain, dataset: Dataset, day: date) -> Path:
@@ -151,7 +209,13 @@ def list_wanted(lake_dir: Path, dataset: Dataset, wanted: Mapping[Grain, Iterabl
     told = frozenset(name for paths in kept.values() for name in paths)
     for grain, paths in found.items():
         found[grain] = {name: path for name, path in paths.items() if name not in told} | kept[grain]
-    return Rollups(found, told)
+    months = {grain: _months_in(month_dir(lake_dir, grain, dataset)) for grain in MONTHLY if wanted.get(grain)}
+    return Rollups(found, told, months)
+
+
+def _months_in(directory: Path) -> dict[str, Path]:
+    found = ((month_made_from(path.name), path) for path in rollups_in(directory))
+    return {key: path for key, path in found if key is not None}
 
 
 class _Rollup(NamedTuple):

@@ -83,13 +83,12 @@ def _row(
 ) -> tuple[Any, ...]:
     parts, values = parts_in_sql(dataset, [str(path) for path in paths])
     try:
-        row: tuple[Any, ...] | None = reader.execute(filled(statement, parts=parts).decode(), values).fetchone()
+        rows: list[tuple[Any, ...]] = reader.execute(filled(statement, parts=parts).decode(), values).fetchall()
     except duckdb.InterruptException:
         raise
     except duckdb.Error as error:
         raise Damaged(f"{_named(error, paths)} can't be read ({type(error).__name__}).") from error
-    assert row is not None
-    return row
+    return rows[0]
 
 
 def _named(error: duckdb.Error, paths: Sequence[Path]) -> str:

@@ -42,11 +42,13 @@ from jobs.exceptions import (
     SealRefused,
 )
 from jobs.mending import Mended, Mender
+from jobs.month_rollups import remove_old_months
 from jobs.publishing import Opener, Step, no_step, open_new, publish, remove_leftovers
 from jobs.ranges import RangeTooLarge, read_range
 from jobs.retiring import Retired, Retirer
 from jobs.rewriting import Rewriter
-from jobs.rollup import Rebuilt, rebuild, remove_strays, write_beside
+from jobs.rollup import remove_strays, write_beside
+from jobs.rollup_checks import Rebuilt, rebuild
 from jobs.sealer import Sealer
 from jobs.sealing import Sealed, spill_dir
 from jobs.workbench import Workbench
@@ -219,8 +221,7 @@ class Mirror:
         """Make missing and wrong rollups again, and tell of each file. Raises what `seal` raises."""
         bench = self._workbench()
         with open_reader(spill_dir(bench)) as reader:
-            minutes_from = datetime.now(UTC).date() - timedelta(days=self._minute_days)
-            return rebuild(bench, self._lake_dir, reader, minutes_from, tell)
+            return rebuild(bench, self._lake_dir, reader, datetime.now(UTC).date(), self._minute_days, tell)
 
     def stop(self) -> None:
         """End a tick after the range that it is at, and a sealing at once; from any thread."""
@@ -235,6 +236,7 @@ class Mirror:
             self._bench = Workbench(self._lake_dir, self._still_leads, self._told)
             for dataset in DATASETS:
                 remove_strays(self._lake_dir, dataset)
+                remove_old_months(self._lake_dir, dataset)
         return self._bench
 
     def _still_leads(self) -> bool:

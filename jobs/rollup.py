@@ -8,10 +8,11 @@ time. What the files say is never touched.
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import duckdb
@@ -19,7 +20,7 @@ import polars as pl
 import structlog
 
 from analytics.evolution import parts_in_sql
-from analytics.lake import DATASETS, Dataset, Listing, Part, Seal, list_parts
+from analytics.lake import Dataset, Part, Seal, list_parts
 from analytics.rollups import (
     DERIVED,
     GRAINS,
@@ -33,14 +34,13 @@ from analytics.rollups import (
     rollups_in,
 )
 from ingest.statements import filled, load_statements
-from jobs.contents import Damaged, read_footer
 from jobs.exceptions import LeadershipLost, PublishFailed, SealRefused
 from jobs.publishing import flush_directory, make_directory, publish
 from jobs.workbench import Workbench
 
 _SQL = load_statements(__file__)
 _KEY = "meshhook_errors."
-_REBUILD = "Stop the jobs and run `meshhook-errors rollup --rebuild`."
+REBUILD = "Stop the jobs and run `meshhook-errors rollup --rebuild`."
 RESTORE = "No command can make it again: put it back from a backup of the lake."
 # What is asked of a long range by the hour is about one workflow or group: others have outlines. What is asked by the
 # minute is a part of a day.
@@ -89,7 +89,7 @@ def write_beside(bench: Workbench, lake_dir: Path, dataset: Dataset, day: date, 
     try:
         for grain in _OF_PARTS:
             directory = rollup_dir(lake_dir, grain, dataset, day)
-            _remove(path for path in rollups_in(directory) if made_from(path.name) == name)
+            remove_files(path for path in rollups_in(directory) if made_from(path.name) == name)
             frame = roll_up(rows, dataset, grain)
             footer = _footer(name)
 
@@ -130,17 +130,30 @@ def build_rollups(
         target = rollup_dir(lake_dir, grain, dataset, day) / name
         lies = bench.file(name)
         built.append((lies, target))
-        slots = {"select": select, "order": _ORDER[dataset, grain], "footer": _in_sql(_footer(path.name))}
-        statement = filled(_SQL["write"], path=_literal(str(lies)), **slots)
         try:
-            reader.execute(statement.decode(), dict(telling.values) if telling else {})
-            lies.chmod(0o640)
-            with lies.open("rb") as written:
-                os.fsync(written.fileno())
+            write_rollup(reader, dataset, grain, select, lies, path.name, telling.values if telling else {})
         except BaseException:
             discard_rollups(built)
             raise
     return built
+
+
+def write_rollup(
+    reader: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    grain: Grain,
+    select: str,
+    lies: Path,
+    made_from: str,
+    values: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Write what a question (with parameters `values`) answers as a rollup of `made_from`, durably. Raises
+    duckdb.Error, OSError."""
+    slots = {"select": select, "order": _ORDER[dataset, grain], "footer": _in_sql(_footer(made_from))}
+    reader.execute(filled(_SQL["write"], path=_literal(str(lies)), **slots).decode(), dict(values))
+    lies.chmod(0o640)
+    with lies.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def _kept_select(lake_dir: Path, dataset: Dataset, grain: Grain, day: date, telling: Telling) -> str | None:
@@ -183,13 +196,15 @@ def place_rollups(bench: Workbench, built: Iterable[tuple[Path, Path]]) -> None:
 
 def discard_rollups(built: Iterable[tuple[Path, Path]]) -> None:
     """Remove built rollups whose file won't appear, from workbench and lake."""
-    _remove(path for both in built for path in both)
+    remove_files(path for both in built for path in both)
 
 
 def remove_rollups(lake_dir: Path, dataset: Dataset, day: date, files: set[str]) -> None:
     """Remove the rollups of files that no longer stand. A reader who listed both finds both gone and asks again."""
     for grain in GRAINS:
-        _remove(path for path in rollups_in(rollup_dir(lake_dir, grain, dataset, day)) if made_from(path.name) in files)
+        remove_files(
+            path for path in rollups_in(rollup_dir(lake_dir, grain, dataset, day)) if made_from(path.name) in files
+        )
 
 
 def remove_strays(lake_dir: Path, dataset: Dataset) -> list[Path]:
@@ -203,7 +218,7 @@ def remove_strays(lake_dir: Path, dataset: Dataset) -> list[Path]:
         for path in _all_rollups(lake_dir, grain, dataset)
         if made_from(path.name) not in standing
     ]
-    _remove(strays)
+    remove_files(strays)
     return strays
 
 
@@ -211,132 +226,30 @@ def forget_rollups(lake_dir: Path, grain: Grain, dataset: Dataset, before: date)
     """Remove the rollups of one grain of the days before a day; answers how many. Their files, or coarser rollups, tell
     of those days from then on."""
     old = [path for path in _all_rollups(lake_dir, grain, dataset) if path.parent.name < f"day={before.isoformat()}"]
-    _remove(old)
+    remove_files(old)
     for directory in {path.parent for path in old}:
         with contextlib.suppress(OSError):
             directory.rmdir()
     return len(old)
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove what can be removed; what is gone is."""
     for path in list(paths):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
-# Checking and making again ----------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Rebuilt:
-    """How many files had sound rollups, which rollups were made, and which removed."""
-
-    sound: int = 0
-    made: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    beyond: list[str] = field(default_factory=list)
-    """Files that can't be read: `verify` tells more."""
-
-
-def rebuild(
-    bench: Workbench,
-    lake_dir: Path,
-    reader: duckdb.DuckDBPyConnection,
-    minutes_from: date,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Rebuilt:
-    """Make every rollup that is missing or wrong, per minute from a day on, and remove those whose file is gone.
-    Nothing may be published or sealed meanwhile. Raises LeadershipLost, PublishFailed."""
-    done = Rebuilt()
-    for dataset in DATASETS:
-        done.removed += [f"{dataset}: {path.name}" for path in remove_strays(lake_dir, dataset)]
-        for file in list_parts(lake_dir, dataset).files:
-            tell(file.path.name)
-            grains = DERIVED if isinstance(file, Seal) else ()
-            grains += ("hour", "minute") if file.day >= minutes_from else ("hour",)
-            try:
-                _rebuild_file(bench, lake_dir, dataset, file, reader, grains, done)
-            except duckdb.Error as error:
-                done.beyond.append(f"{file.path} can't be read ({type(error).__name__}).")
-    return done
-
-
-def _rebuild_file(
-    bench: Workbench,
-    lake_dir: Path,
-    dataset: Dataset,
-    file: Part | Seal,
-    reader: duckdb.DuckDBPyConnection,
-    grains: tuple[Grain, ...],
-    done: Rebuilt,
-) -> None:
-    is_told = file.path.name in list_rollups(lake_dir, dataset, [file.day]).kept
-    wanted: list[Grain] = []
-    for grain in grains:
-        found = rollups_of(lake_dir, grain, dataset, file)
-        replaceable = [path for path in found if not is_kept(path.name) or grain in DERIVED]
-        wrong = [path for path in replaceable if problem_of(reader, dataset, grain, path, file.path) is not None]
-        _remove(wrong)
-        # A kept one can't be made again, but from one that is finer.
-        if len(wrong) == len(found) and (not is_told or grain in DERIVED):
-            wanted.append(grain)
-    if not wanted:
-        done.sound += 1
-        return
-    telling = Telling((file.path,)) if is_told else None
-    made = build_rollups(
-        bench, lake_dir, dataset, file.day, file.path, reader=reader, grains=tuple(wanted), telling=telling
-    )
-    place_rollups(bench, made)
-    done.made += [f"{dataset}, {grain}: {file.path.name}" for grain in wanted]
-
-
-def rollup_problems(
-    reader: duckdb.DuckDBPyConnection, lake_dir: Path, dataset: Dataset, files: Iterable[Part | Seal]
-) -> Iterator[str]:
-    """Each rollup that a reader may take and that isn't what its file comes to. `files` are sound ones. A missing
-    rollup is no problem, nor is one of a file that was sealed into another meanwhile."""
-    for file in files:
-        for grain in GRAINS:
-            for path in rollups_of(lake_dir, grain, dataset, file):
-                try:
-                    problem = problem_of(reader, dataset, grain, path, file.path)
-                except duckdb.Error:
-                    continue
-                if problem is not None:
-                    yield f"{path} {problem} {RESTORE if is_kept(path.name) and grain not in DERIVED else _REBUILD}"
-
-
-def missing_rollups(lake_dir: Path, dataset: Dataset, listing: Listing) -> int:
-    """How many files have no rollup per hour; those per minute are forgotten in time."""
-    made = list_rollups(lake_dir, dataset, listing.days()).paths
-    return sum(file.path.name not in made["hour"] for file in listing.files)
-
-
-def problem_of(
-    reader: duckdb.DuckDBPyConnection, dataset: Dataset, grain: Grain, rollup: Path, file: Path
-) -> str | None:
-    """What is wrong with a rollup, as a sentence without its subject; None where it is what its file comes to, bucket
-    by bucket. Raises duckdb.Error where the file can't be read."""
-    try:
-        if read_footer(rollup).get("made_from") != file.name:
-            return "wasn't made from the file that it is named after."
-        columns = ", ".join(rollup_columns(dataset, grain))
-        reader.execute(as_it_is(dataset, grain, rollup) + " limit 0")
-    except (Damaged, duckdb.Error):
-        return "can't be read." if rollup.exists() else None
-    if is_kept(rollup.name):
-        return None  # nothing tells for sure what it should hold
-    right = select_of(dataset, grain, file)
+def difference(reader: duckdb.DuckDBPyConnection, dataset: Dataset, grain: Grain, rollup: Path, right: str) -> int:
+    """In how many rows a rollup differs from what a question answers. Raises duckdb.Error."""
+    columns = ", ".join(rollup_columns(dataset, grain))
     statement = filled(_SQL["differences"], right=right, columns=columns, rollup=_literal(str(rollup)))
-    try:
-        row = reader.execute(statement.decode()).fetchone()
-    except duckdb.InterruptException:
-        raise
-    except duckdb.Error:
-        reader.execute(filled(_SQL["rows"], parts=_relation(dataset, file)).decode())  # so it isn't the file
-        return "can't be read." if rollup.exists() else None
-    return None if row == (0,) else f"differs from {file.name} in {row[0] if row else 0} rows."
+    return int(reader.execute(statement.decode()).fetchall()[0][0])
+
+
+def count_rows(reader: duckdb.DuckDBPyConnection, dataset: Dataset, file: Path) -> int:
+    """How many rows a file of the lake has. Raises duckdb.Error."""
+    return int(reader.execute(filled(_SQL["rows"], parts=_relation(dataset, file)).decode()).fetchall()[0][0])
 
 
 def rollups_of(lake_dir: Path, grain: Grain, dataset: Dataset, file: Part | Seal) -> list[Path]:
@@ -371,10 +284,11 @@ def _derived(dataset: Dataset, grain: Grain, hours: str) -> str:
     return filled(_SQL[f"derived_{dataset}"], size=size, keys=keys, hours=hours).decode()
 
 
-def as_it_is(dataset: Dataset, grain: Grain, rollup: Path) -> str:
-    """What a rollup holds, the same way."""
+def as_it_is(dataset: Dataset, grain: Grain, *rollups: Path) -> str:
+    """What rollups hold, the same way."""
     columns = ", ".join(rollup_columns(dataset, grain))
-    return filled(_SQL["readable"], columns=columns, rollup=_literal(str(rollup))).decode()
+    listed = "[" + ", ".join(_literal(str(rollup)) for rollup in rollups) + "]"
+    return filled(_SQL["readable"], columns=columns, rollups=listed).decode()
 
 
 def _relation(dataset: Dataset, path: Path) -> str:

@@ -52,5 +52,5 @@ with told as (
 select (select count(*) from (from told except all from counted))
     + (select count(*) from (from counted except all from told));
 
--- readable: a rollup as it is
-select {columns} from read_parquet({rollup}, hive_partitioning = false);
+-- readable: rollups as they are
+select {columns} from read_parquet({rollups}, hive_partitioning = false);

@@ -19,7 +19,7 @@ def rollup(
         _rebuild()
         return
     from analytics.lake import DATASETS, list_parts
-    from jobs.rollup import missing_rollups
+    from jobs.rollup_checks import missing_rollups
 
     for dataset in DATASETS:
         listing = list_parts(settings().lake_dir, dataset)

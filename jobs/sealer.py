@@ -4,17 +4,20 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import structlog
 
 from analytics.lake import DATASETS, Dataset, list_parts
+from analytics.rollups import Month
 from jobs.contents import open_reader
 from jobs.exceptions import ExchangeUnsupported, PublishFailed, SealRefused
+from jobs.month_rollups import BuiltMonth, build_month, due_months, place_month
 from jobs.publishing import Step
 from jobs.rollup import forget_rollups
 from jobs.sealing import Built, Sealed, build, due_days, finish, spill_dir
@@ -45,19 +48,19 @@ class Sealer:
         self._identifier = identifier
         self._still_leads = still_leads
         self._told = step
-        self._not_before: dict[tuple[Dataset, date], float] = {}
+        self._not_before: dict[tuple[Dataset, date | str], float] = {}
         self._next_look = 0.0
         self._is_unsupported = False
         self._stopping = False
         self._reader: duckdb.DuckDBPyConnection | None = None
         self._lock = threading.Lock()
         self._builder: ThreadPoolExecutor | None = None
-        self._building: Future[Built | None] | None = None
+        self._building: Future[Built | BuiltMonth | None] | None = None
         self._bench: Workbench | None = None
 
     def turn(self, bench: Workbench, now: datetime, *, is_news: bool = False) -> Sealed | None:
-        """Between two publishes: finish what is built, else begin with a day that is due; looked for once a minute,
-        and when there is news in the lake. Never waits for a build. Raises LeadershipLost."""
+        """Between two publishes: finish what is built, else begin with a day that is due, or with a month's rollups;
+        looked for once a minute, and when there is news in the lake. Never waits for a build. Raises LeadershipLost."""
         if self._building is not None:
             if not self._building.done():
                 return None
@@ -70,8 +73,8 @@ class Sealer:
         bench.remove_old()
         for dataset in DATASETS:
             forget_rollups(self._lake_dir, "minute", dataset, now.date() - timedelta(days=self._minute_days))
-        due = next(iter(self._due(now)), None)
-        if due is None:
+        build = next(self._builds(bench, now), None)
+        if build is None:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             self._close()
             return None
@@ -81,15 +84,15 @@ class Sealer:
         if self._bench is not bench:
             self._close()  # it would spill onto a bench that is gone
         self._bench = bench
-        self._building = self._builder.submit(self._build, bench, *due)
+        self._building = self._builder.submit(build)
         return None
 
     def seal_all(self, bench: Workbench, now: datetime) -> list[Sealed]:
-        """Seal every day that is due, and wait for it. Raises LeadershipLost."""
+        """Seal every day that is due, make the rollups of every month, and wait for it. Raises LeadershipLost."""
         sealed = []
         try:
-            for dataset, day in self._due(now):
-                built = None if self._stopping or self._is_unsupported else self._build(bench, dataset, day)
+            for build in self._builds(bench, now):
+                built = None if self._stopping or self._is_unsupported else build()
                 if built is not None and (done := self._finish(bench, built)) is not None:
                     sealed.append(done)
         finally:
@@ -123,13 +126,32 @@ class Sealer:
                 self._reader.close()
                 self._reader = None
 
-    def _due(self, now: datetime) -> list[tuple[Dataset, date]]:
-        return [
-            (dataset, day)
-            for dataset in DATASETS
-            for day in due_days(list_parts(self._lake_dir, dataset), now, self._after)
-            if self._not_before.get((dataset, day), 0.0) <= time.monotonic()
-        ]
+    def _builds(self, bench: Workbench, now: datetime) -> Iterator[Callable[[], Built | BuiltMonth | None]]:
+        """What is to be built: days first, for months are made of them."""
+        for dataset in DATASETS:
+            for day in due_days(list_parts(self._lake_dir, dataset), now, self._after):
+                if self._may_try(dataset, day):
+                    yield partial(self._build, bench, dataset, day)
+        for dataset in DATASETS:
+            for month in due_months(self._lake_dir, dataset, now.date()):
+                if self._may_try(dataset, month.key):
+                    yield partial(self._build_month, bench, dataset, month)
+
+    def _may_try(self, dataset: Dataset, what: date | str) -> bool:
+        return self._not_before.get((dataset, what), 0.0) <= time.monotonic()
+
+    def _build_month(self, bench: Workbench, dataset: Dataset, month: Month) -> BuiltMonth | None:
+        """None where it can't be done now. What comes of it is a cache: it can wait."""
+        reader = self._open(bench)
+        if reader is None:
+            return None
+        self._not_before[dataset, month.key] = time.monotonic() + _AGAIN_SECONDS
+        try:
+            return build_month(bench, self._lake_dir, dataset, month, reader=reader)
+        except (duckdb.Error, OSError) as error:
+            if not self._stopping:
+                log.warning("a month has no rollups", dataset=dataset, month=month.key, reason=type(error).__name__)
+            return None
 
     def _build(self, bench: Workbench, dataset: Dataset, day: date) -> Built | None:
         """None where it can't be done now; the reason is in the log."""
@@ -146,7 +168,10 @@ class Sealer:
             _warn(dataset, day, error)
             return None
 
-    def _finish(self, bench: Workbench, built: Built) -> Sealed | None:
+    def _finish(self, bench: Workbench, built: Built | BuiltMonth) -> Sealed | None:
+        if isinstance(built, BuiltMonth):
+            place_month(bench, self._lake_dir, built)
+            return None
         try:
             sealed = finish(bench, self._lake_dir, built, self._still_leads, step=self._told)
         except ExchangeUnsupported as error:

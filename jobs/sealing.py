@@ -36,6 +36,7 @@ from ingest.statements import filled, load_statements
 from jobs.contents import Contents, Damaged, MergedPart, footer_of, parts_of, read_contents
 from jobs.exceptions import JobError, LeadershipLost, PublishFailed, SealRefused
 from jobs.kept_rollups import promise, require_kept, retired_files
+from jobs.month_rollups import remove_old_months
 from jobs.publishing import Step, exchange, flush_directory, no_step
 from jobs.rollup import Telling, build_rollups, discard_rollups, place_rollups, remove_rollups
 from jobs.workbench import SPILL, Workbench
@@ -275,6 +276,7 @@ def finish(
     bench.put_aside(built.directory)
     step("old put aside")
     remove_rollups(lake_dir, sealed.dataset, sealed.day, {path.name for path in built.replaces})
+    remove_old_months(lake_dir, sealed.dataset)
     step("old rollups removed")
     log.info("sealed", dataset=sealed.dataset, day=str(sealed.day), rows=sealed.rows, merged=sealed.merged)
     return sealed

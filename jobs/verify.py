@@ -25,8 +25,9 @@ from jobs.erasing import unfinished
 from jobs.exceptions import ClusterChanged, LakeMismatch
 from jobs.housekeeping import partition_days
 from jobs.kept_rollups import kept_problems
+from jobs.month_rollups import month_problems
 from jobs.ranges import ID_COLUMN, read_range
-from jobs.rollup import missing_rollups, rollup_problems
+from jobs.rollup_checks import missing_rollups, rollup_problems
 
 _SQL = load_statements(__file__)
 _MOST_TRIES = 20
@@ -109,6 +110,8 @@ def _verify_dataset(
                 _compare(connection, dataset, span, parts, oldest, report)
         if report.is_equal:  # what is wrong with files comes first: their rollups are made from them
             report.problems += rollup_problems(reader, lake_dir, dataset, accounts.contents)
+        if report.is_equal:  # and those of months from these
+            report.problems += month_problems(reader, lake_dir, dataset, listing)
         retired: dict[date, int] = dict(connection.execute(_SQL["retired"], {"dataset": dataset}).fetchall())
         report.problems += kept_problems(reader, lake_dir, dataset, accounts.contents, retired)
         report.without_rollups += missing_rollups(lake_dir, dataset, listing)

@@ -20,6 +20,7 @@ from analytics.lake import COLUMNS, DATASETS, Dataset, Seal, day_dir
 from ingest.statements import filled, load_statements
 from jobs import contents, sealing
 from jobs.contents import footer_of
+from jobs.month_rollups import rebuild_months
 from jobs.rollup import build_rollups, place_rollups
 from jobs.workbench import Workbench
 
@@ -67,6 +68,8 @@ def make_history(
         for index, (day, count) in enumerate(zip(chosen, counts, strict=True)):
             _make_day(reader, bench, lake_dir, day, count, seed, 1 + index * _TRANSACTIONS)
             tell(f"{day}: {count:,}")
+        for dataset in DATASETS:
+            rebuild_months(bench, lake_dir, dataset, reader, final + timedelta(days=1))
     shutil.rmtree(bench.path, ignore_errors=True)
     midnight = datetime.min.time()
     start = datetime.combine(chosen[0], midnight, UTC)

@@ -7,7 +7,7 @@ import duckdb
 
 from analytics.lake import DATASETS, Seal, list_parts
 from jobs.contents import open_reader, read_contents
-from jobs.rollup import missing_rollups, rollup_problems
+from jobs.rollup_checks import missing_rollups, rollup_problems
 from tests.bench.history import make_history
 
 

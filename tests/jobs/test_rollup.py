@@ -22,7 +22,8 @@ from jobs.contents import open_reader, parts_of
 from jobs.exceptions import LeadershipLost, PublishFailed
 from jobs.mirror import Mirror
 from jobs.publishing import open_new
-from jobs.rollup import Telling, forget_rollups, problem_of, roll_up
+from jobs.rollup import Telling, forget_rollups, roll_up
+from jobs.rollup_checks import problem_of
 from jobs.sealing import finish, merge
 from jobs.verify import verify
 from tests.seeding import insert_error, insert_many, insert_report, now

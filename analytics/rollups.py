@@ -99,6 +99,14 @@ class Rollups:
     months: Mapping[Grain, Mapping[str, Path]] = field(default_factory=dict)
     """Those of whole months, by grain and the month's key."""
 
+    def have_months(self) -> bool:
+        """Whether there are any of whole months."""
+        return any(self.months.values())
+
+    def of_days(self) -> "Rollups":
+        """Those without the ones of whole months, which hold the same once more."""
+        return Rollups(self.paths, self.kept)
+
     def only_kept(self) -> "Rollups":
         """Those that nothing can be read instead of."""
         paths = {

@@ -51,18 +51,20 @@ def read_sources(
     statement: bytes,
     values: dict[str, Any],
 ) -> tuple[pl.DataFrame, Sequence[Source]]:
-    """The answer to a statement with a slot `{sources}`, and what was read for it. Where a rollup can't be read, the
-    files are. Raises what `Store.read_lake` raises."""
-    try:
-        return _read(store, question.dataset, sources, statement, values), sources
-    except StoreUnavailable:
-        if all(source.kind == "rows" for source in sources):
-            raise
-    log.warning("a rollup can't be read, its file is: `verify` tells which", dataset=question.dataset)
+    """The answer to a statement with a slot `{sources}`, and what was read for it. Where a rollup can't be read, those
+    of the days are, and then the files. Raises what `Store.read_lake` raises."""
     pieces = dict.fromkeys((source.start, source.end) for source in sources)
-    rows = [replace(question, start=start, end=end, interval_seconds=1) for start, end in pieces]
-    plain = [part for piece in rows for part in plan(listing, rollups.only_kept(), piece)]
-    return _read(store, question.dataset, plain, statement, values), plain
+    fewer = [(rollups.of_days(), question.interval_seconds)] if rollups.have_months() else []
+    for left, interval in (*fewer, (rollups.only_kept(), 1)):
+        try:
+            return _read(store, question.dataset, sources, statement, values), sources
+        except StoreUnavailable:
+            if all(source.kind == "rows" for source in sources):
+                raise
+        log.warning("a rollup can't be read, others or files are: `verify` tells which", dataset=question.dataset)
+        narrowed = [replace(question, start=start, end=end, interval_seconds=interval) for start, end in pieces]
+        sources = [source for piece in narrowed for source in plan(listing, left, piece)]
+    return _read(store, question.dataset, sources, statement, values), sources
 
 
 def _read(

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import duckdb
 
-from analytics.lake import Dataset, Listing, list_parts
+from analytics.lake import Dataset, Listing, Seal, list_parts
 from analytics.rollups import (
+    DERIVED,
     MONTHLY,
     Grain,
     Month,
@@ -26,9 +27,25 @@ from analytics.rollups import (
     months_of,
     rollups_in,
 )
+from ingest.statements import filled, load_statements
 from jobs.contents import Damaged, read_footer
-from jobs.rollup import REBUILD, as_it_is, difference, place_rollups, remove_files, select_of, write_rollup
+from jobs.exceptions import SealRefused
+from jobs.kept_rollups import require_kept
+from jobs.rollup import (
+    REBUILD,
+    as_it_is,
+    derived,
+    difference,
+    is_readable,
+    place_rollups,
+    remove_files,
+    select_of,
+    write_rollup,
+)
 from jobs.workbench import Workbench
+
+_SQL = load_statements(__file__)
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +66,10 @@ def due_months(lake_dir: Path, dataset: Dataset, today: date) -> list[Month]:
 def build_month(
     bench: Workbench, lake_dir: Path, dataset: Dataset, month: Month, *, reader: duckdb.DuckDBPyConnection
 ) -> BuiltMonth:
-    """Make what a month lacks, on the workbench; memory is bounded by what `reader` may take. Raises duckdb.Error and
-    OSError; nothing is left then."""
+    """Make what a month lacks, on the workbench; memory is bounded by what `reader` may take. Raises duckdb.Error,
+    OSError, and SealRefused where the kept rollup of a day isn't what it was; nothing is left then."""
+    for seal in month.seals:
+        require_kept(reader, lake_dir, dataset, seal.day, [seal.path])
     built: list[tuple[Path, Path]] = []
     try:
         for grain, paths in _lacking(lake_dir, dataset, month):
@@ -66,12 +85,16 @@ def build_month(
 
 def place_month(bench: Workbench, lake_dir: Path, built: BuiltMonth) -> bool:
     """Let them appear, unless a day of the month has changed meanwhile; answers whether. Raises LeadershipLost."""
-    is_current = built.month.key in {month.key for month in months_of(list_parts(lake_dir, built.dataset))}
-    if is_current:
-        place_rollups(bench, built.rollups)
-    else:
+    if not is_current(lake_dir, built.dataset, built.month):
         remove_files(lies for lies, _ in built.rollups)
-    return is_current
+        return False
+    place_rollups(bench, built.rollups)
+    return True
+
+
+def is_current(lake_dir: Path, dataset: Dataset, month: Month) -> bool:
+    """Whether all files of the month stand, and no other that is sealed."""
+    return month.key in {each.key for each in months_of(list_parts(lake_dir, dataset))}
 
 
 def remove_old_months(lake_dir: Path, dataset: Dataset) -> list[Path]:
@@ -85,27 +108,39 @@ def remove_old_months(lake_dir: Path, dataset: Dataset) -> list[Path]:
 def month_problems(
     reader: duckdb.DuckDBPyConnection, lake_dir: Path, dataset: Dataset, listing: Listing
 ) -> Iterator[str]:
-    """Each rollup that a reader may take and that isn't what its days' come to. Those of the days are sound, or
-    missing; a missing one of a month is no problem."""
+    """Each rollup that a reader may take and that isn't what its days' come to. A missing one is no problem."""
     for wrong in _wrong(reader, lake_dir, dataset, listing):
         yield f"{wrong.path} {wrong.problem} {REBUILD}"
 
 
+@dataclass(slots=True)
+class RebuiltMonths:
+    """The rollups of months that were made, those that were removed for good, and why others weren't made."""
+
+    made: list[str]
+    removed: list[Path]
+    beyond: list[str]
+
+
 def rebuild_months(
     bench: Workbench, lake_dir: Path, dataset: Dataset, reader: duckdb.DuckDBPyConnection, today: date
-) -> tuple[list[str], list[Path]]:
-    """Make what is missing, and what is wrong where it can be made again; answers what was made, and what was removed
-    for good. Nothing may be sealed meanwhile. Raises duckdb.Error, OSError, LeadershipLost."""
-    removed = remove_old_months(lake_dir, dataset)
-    for wrong in list(_wrong(reader, lake_dir, dataset, list_parts(lake_dir, dataset))):
-        if _sources(lake_dir, dataset, wrong.grain, wrong.month):
-            remove_files([wrong.path])
-    made = []
+) -> RebuiltMonths:
+    """Make what is missing, and what is wrong. Nothing may be sealed meanwhile. Raises OSError, LeadershipLost."""
+    done = RebuiltMonths([], remove_old_months(lake_dir, dataset), [])
+    wrong = list(_wrong(reader, lake_dir, dataset, list_parts(lake_dir, dataset)))
+    remove_files(each.path for each in wrong)
     for month in due_months(lake_dir, dataset, today):
-        built = build_month(bench, lake_dir, dataset, month, reader=reader)
+        try:
+            built = build_month(bench, lake_dir, dataset, month, reader=reader)
+        except (duckdb.Error, SealRefused) as error:
+            reason = str(error) if isinstance(error, SealRefused) else f"A day can't be read ({type(error).__name__})."
+            done.beyond.append(f"{dataset}, {month.key[:7]} has no rollups of its own: {reason}")
+            continue
         place_month(bench, lake_dir, built)
-        made += [f"{dataset}, {target.parent.parent.name}: {target.name}" for _, target in built.rollups]
-    return made, removed
+        placed = [target for _, target in built.rollups if target.exists()]
+        done.made += [f"{dataset}, {target.parent.parent.name}: {target.name}" for target in placed]
+    done.removed += [each.path for each in wrong if not _stands(lake_dir, dataset, each.grain, each.month)]
+    return done
 
 
 def _ended(listing: Listing, today: date) -> list[Month]:
@@ -122,23 +157,23 @@ def _ended(listing: Listing, today: date) -> list[Month]:
 def _lacking(lake_dir: Path, dataset: Dataset, month: Month) -> Iterator[tuple[Grain, list[Path]]]:
     """The grains that a month doesn't have and could, with the rollups of its days."""
     for grain in MONTHLY:
-        if any(_key(path) == month.key for path in _of(lake_dir, grain, dataset)):
+        if _stands(lake_dir, dataset, grain, month):
             continue
         if sources := _sources(lake_dir, dataset, grain, month):
             yield grain, sources
 
 
+def _stands(lake_dir: Path, dataset: Dataset, grain: Grain, month: Month) -> bool:
+    return any(_key(path) == month.key for path in _of(lake_dir, grain, dataset))
+
+
 def _sources(lake_dir: Path, dataset: Dataset, grain: Grain, month: Month) -> list[Path]:
     """What the rollup of a month is made of: those of its days one after the other, for a bucket lies in one day.
     Nothing where one of them has none."""
-    made = _of_days(lake_dir, dataset, grain, month)
-    return [made[seal.path.name] for seal in month.seals] if len(made) == len(month.seals) else []
-
-
-def _of_days(lake_dir: Path, dataset: Dataset, grain: Grain, month: Month) -> dict[str, Path]:
     days = [seal.day for seal in month.seals]
     made = list_wanted(lake_dir, dataset, {"hour": days, grain: days}).paths[grain]
-    return {seal.path.name: made[seal.path.name] for seal in month.seals if seal.path.name in made}
+    found = [made[seal.path.name] for seal in month.seals if seal.path.name in made]
+    return found if len(found) == len(month.seals) else []
 
 
 class _Wrong(NamedTuple):
@@ -160,19 +195,48 @@ def _wrong(reader: duckdb.DuckDBPyConnection, lake_dir: Path, dataset: Dataset, 
 def _problem(
     reader: duckdb.DuckDBPyConnection, lake_dir: Path, dataset: Dataset, grain: Grain, path: Path, month: Month
 ) -> str | None:
-    made = _of_days(lake_dir, dataset, grain, month)
-    selects = [select_of(dataset, grain, seal.path) for seal in month.seals if seal.path.name not in made]
-    if made:
-        selects.append(as_it_is(dataset, grain, *made.values()))
     try:
         if read_footer(path).get("made_from") != month.key:
             return "wasn't made from the files that it is named after."
-        rows = difference(reader, dataset, grain, path, " union all ".join(f"({select})" for select in selects))
+        rows = sum(_differences(reader, lake_dir, dataset, grain, path, month))
     except duckdb.InterruptException:
         raise
-    except (Damaged, duckdb.Error):
-        return "can't be read." if path.exists() else None
+    except (Damaged, duckdb.Error):  # of the month, or of a day, whose own problem it is then
+        return "can't be read." if path.exists() and not is_readable(reader, dataset, grain, path) else None
     return f"differs from the rollups of its days in {rows} rows." if rows else None
+
+
+def _differences(
+    reader: duckdb.DuckDBPyConnection, lake_dir: Path, dataset: Dataset, grain: Grain, path: Path, month: Month
+) -> Iterator[int]:
+    """How many rows differ, a day at a time: so memory is that of a day; and how many belong to no day of the month."""
+    month_told = as_it_is(dataset, grain, path)
+    numbers = {seal: str((seal.day - _EPOCH).days) for seal in month.seals}
+    for seal, number in numbers.items():
+        day_told = _told_of(reader, lake_dir, dataset, grain, seal)
+        if day_told is not None:
+            of_day = filled(_SQL["of_day"], told=month_told, day=number).decode()
+            yield difference(reader, dataset, grain, of_day, day_told)
+    others = filled(_SQL["others"], told=month_told, days=", ".join(numbers.values()))
+    yield int(reader.execute(others.decode()).fetchall()[0][0])
+
+
+def _told_of(
+    reader: duckdb.DuckDBPyConnection, lake_dir: Path, dataset: Dataset, grain: Grain, seal: Seal
+) -> str | None:
+    """What a day comes to, as a question. None where its kept rollup is not what it was: the month may be all that is
+    left of it."""
+    try:
+        require_kept(reader, lake_dir, dataset, seal.day, [seal.path])
+    except SealRefused:
+        return None
+    made = list_wanted(lake_dir, dataset, {"hour": [seal.day], grain: [seal.day]}).paths
+    name = seal.path.name
+    if name in made[grain]:
+        return as_it_is(dataset, grain, made[grain][name])
+    if name in made["hour"] and grain in DERIVED:
+        return derived(dataset, grain, as_it_is(dataset, "hour", made["hour"][name]))
+    return select_of(dataset, grain, seal.path)
 
 
 def _of(lake_dir: Path, grain: Grain, dataset: Dataset) -> list[Path]:

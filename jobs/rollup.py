@@ -160,7 +160,7 @@ def _kept_select(lake_dir: Path, dataset: Dataset, grain: Grain, day: date, tell
     """What files came to with all that was retired from them; None where no rollup of that grain tells."""
     if grain in DERIVED:
         hours = _kept_select(lake_dir, dataset, "hour", day, telling)
-        return None if hours is None else _derived(dataset, grain, hours)
+        return None if hours is None else derived(dataset, grain, hours)
     rollups = list_rollups(lake_dir, dataset, [day])
     selects = []
     for file in telling.files:
@@ -191,7 +191,8 @@ def place_rollups(bench: Workbench, built: Iterable[tuple[Path, Path]]) -> None:
                 raise LeadershipLost(f"Another mirror has taken over; {target.name} isn't placed.") from error
             if is_kept(target.name):
                 raise SealRefused(f"{target} can't be placed ({error.strerror}); the day stays as it is.") from error
-            log.warning("a file stands without its rollup", rollup=str(target), reason=str(error))
+            remove_files([lies])
+            log.warning("a rollup can't be placed", rollup=str(target), reason=str(error))
 
 
 def discard_rollups(built: Iterable[tuple[Path, Path]]) -> None:
@@ -240,11 +241,22 @@ def remove_files(paths: Iterable[Path]) -> None:
             path.unlink()
 
 
-def difference(reader: duckdb.DuckDBPyConnection, dataset: Dataset, grain: Grain, rollup: Path, right: str) -> int:
-    """In how many rows a rollup differs from what a question answers. Raises duckdb.Error."""
+def difference(reader: duckdb.DuckDBPyConnection, dataset: Dataset, grain: Grain, left: str, right: str) -> int:
+    """In how many rows the answers to two questions about rollups differ. Raises duckdb.Error."""
     columns = ", ".join(rollup_columns(dataset, grain))
-    statement = filled(_SQL["differences"], right=right, columns=columns, rollup=_literal(str(rollup)))
+    statement = filled(_SQL["differences"], left=left, right=right, columns=columns)
     return int(reader.execute(statement.decode()).fetchall()[0][0])
+
+
+def is_readable(reader: duckdb.DuckDBPyConnection, dataset: Dataset, grain: Grain, rollup: Path) -> bool:
+    """Whether a rollup can be read to its last byte."""
+    try:
+        reader.execute(filled(_SQL["all_of"], told=as_it_is(dataset, grain, rollup)).decode()).fetchall()
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:
+        return False
+    return True
 
 
 def count_rows(reader: duckdb.DuckDBPyConnection, dataset: Dataset, file: Path) -> int:
@@ -272,11 +284,11 @@ def _footer(name: str) -> dict[str, str]:
 def select_of(dataset: Dataset, grain: Grain, path: Path) -> str:
     """What a file comes to, as a question in DuckDB."""
     if grain in DERIVED:
-        return _derived(dataset, grain, select_of(dataset, "hour", path))
+        return derived(dataset, grain, select_of(dataset, "hour", path))
     return filled(_SQL[dataset], parts=_relation(dataset, path), size=str(GRAINS[grain] * 1_000_000)).decode()
 
 
-def _derived(dataset: Dataset, grain: Grain, hours: str) -> str:
+def derived(dataset: Dataset, grain: Grain, hours: str) -> str:
     """What a rollup per hour comes to in another grain."""
     measures = ("bucket", "errors", "last_seen", "finished", "failed")
     keys = ", ".join(name for name in rollup_columns(dataset, grain) if name not in measures)

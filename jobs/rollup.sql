@@ -43,14 +43,17 @@ copy (select * from ({select}) order by {order}) to {path} (
     format parquet, compression zstd, compression_level 3, row_group_size 32768, kv_metadata {footer}
 );
 
--- differences: how many rows of a rollup, or of what it should be, the other lacks
+-- differences: how many rows of either the other lacks
 with told as (
-    select {columns} from read_parquet({rollup}, hive_partitioning = false)
+    select {columns} from ({left})
 ), counted as (
     select {columns} from ({right})
 )
 select (select count(*) from (from told except all from counted))
     + (select count(*) from (from counted except all from told));
+
+-- all_of: every value of a rollup
+select bit_xor(hash(told)) from ({told}) as told;
 
 -- readable: rollups as they are
 select {columns} from read_parquet({rollups}, hive_partitioning = false);

@@ -10,6 +10,7 @@ import duckdb
 from analytics.lake import DATASETS, Dataset, Listing, Part, Seal, list_parts
 from analytics.rollups import DERIVED, GRAINS, Grain, is_kept, list_rollups
 from jobs.contents import Damaged, read_footer
+from jobs.kept_rollups import promised
 from jobs.month_rollups import rebuild_months
 from jobs.rollup import (
     REBUILD,
@@ -36,7 +37,7 @@ class Rebuilt:
     made: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)
-    """Files that can't be read: `verify` tells more."""
+    """What couldn't be made, and why: `verify` tells more."""
 
 
 def rebuild(
@@ -59,12 +60,13 @@ def rebuild(
             grains += ("hour", "minute") if file.day >= minutes_from else ("hour",)
             try:
                 _rebuild_file(bench, lake_dir, dataset, file, reader, grains, done)
-            except duckdb.Error as error:
+            except (Damaged, duckdb.Error) as error:
                 done.beyond.append(f"{file.path} can't be read ({type(error).__name__}).")
         tell("months")
-        made, removed = rebuild_months(bench, lake_dir, dataset, reader, today)
-        done.made += made
-        done.removed += [f"{dataset}: {path.name}" for path in removed]
+        months = rebuild_months(bench, lake_dir, dataset, reader, today)
+        done.made += months.made
+        done.removed += [f"{dataset}: {path.name}" for path in months.removed]
+        done.beyond += months.beyond
     return done
 
 
@@ -78,6 +80,9 @@ def _rebuild_file(
     done: Rebuilt,
 ) -> None:
     is_told = file.path.name in list_rollups(lake_dir, dataset, [file.day]).kept
+    if not is_told and isinstance(file, Seal) and promised(file.path) is not None:
+        done.beyond.append(f"{file.path}: the kept rollup is gone, and can't be made again. `verify` tells more.")
+        return
     wanted: list[Grain] = []
     for grain in grains:
         found = rollups_of(lake_dir, grain, dataset, file)
@@ -134,7 +139,7 @@ def problem_of(
     if is_kept(rollup.name):
         return None  # nothing tells for sure what it should hold
     try:
-        rows = difference(reader, dataset, grain, rollup, select_of(dataset, grain, file))
+        rows = difference(reader, dataset, grain, as_it_is(dataset, grain, rollup), select_of(dataset, grain, file))
     except duckdb.InterruptException:
         raise
     except duckdb.Error:

@@ -17,7 +17,7 @@ from analytics.lake import DATASETS, Dataset, list_parts
 from analytics.rollups import Month
 from jobs.contents import open_reader
 from jobs.exceptions import ExchangeUnsupported, PublishFailed, SealRefused
-from jobs.month_rollups import BuiltMonth, build_month, due_months, place_month
+from jobs.month_rollups import BuiltMonth, build_month, due_months, is_current, place_month
 from jobs.publishing import Step
 from jobs.rollup import forget_rollups
 from jobs.sealing import Built, Sealed, build, due_days, finish, spill_dir
@@ -128,6 +128,7 @@ class Sealer:
 
     def _builds(self, bench: Workbench, now: datetime) -> Iterator[Callable[[], Built | BuiltMonth | None]]:
         """What is to be built: days first, for months are made of them."""
+        self._not_before = {what: until for what, until in self._not_before.items() if until > time.monotonic()}
         for dataset in DATASETS:
             for day in due_days(list_parts(self._lake_dir, dataset), now, self._after):
                 if self._may_try(dataset, day):
@@ -148,9 +149,10 @@ class Sealer:
         self._not_before[dataset, month.key] = time.monotonic() + _AGAIN_SECONDS
         try:
             return build_month(bench, self._lake_dir, dataset, month, reader=reader)
-        except (duckdb.Error, OSError) as error:
-            if not self._stopping:
-                log.warning("a month has no rollups", dataset=dataset, month=month.key, reason=type(error).__name__)
+        except (duckdb.Error, OSError, SealRefused) as error:
+            if not self._stopping and is_current(self._lake_dir, dataset, month):
+                reason = str(error) if isinstance(error, SealRefused) else type(error).__name__
+                log.warning("a month has no rollups", dataset=dataset, month=month.key, reason=reason)
             return None
 
     def _build(self, bench: Workbench, dataset: Dataset, day: date) -> Built | None:

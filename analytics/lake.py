@@ -120,7 +120,7 @@ class Listing:
     unfinished: tuple[Part, ...] = ()
     seals: tuple[Seal, ...] = ()
     superseded: tuple[Part | Seal, ...] = ()
-    """Files whose rows stand in a sealed file beside them. There are none, unless somebody has put them there."""
+    """Those that a sealed file beside them has replaced: empty, for a moment; or somebody has put them there."""
 
     @property
     def files(self) -> tuple[Part | Seal, ...]:
@@ -160,7 +160,9 @@ def list_parts(lake_dir: Path, dataset: Dataset) -> Listing:
     found = [file for name in names if (file := _file_of(*name)) is not None]
     seals: dict[date, Seal] = {}
     for seal in sorted(file for file in found if isinstance(file, Seal)):
-        seals[seal.day] = seal
+        rival = seals.get(seal.day)
+        if rival is None or rival.end < seal.end or stands(seal.path):
+            seals[seal.day] = seal
     sealed_to = max((seal.end for seal in seals.values()), default=0)
     parts = sorted(
         file
@@ -203,6 +205,14 @@ def _file_of(name: str, folder: str, day: date) -> Part | Seal | None:
     if match := _SEAL.match(name):
         return Seal(int(match["end"]), int(match["start"]), day, Path(folder, name))
     return None
+
+
+def stands(path: str | Path) -> bool:
+    """Whether a file that was listed is there still. Where it was replaced just now, an empty one has its name."""
+    try:
+        return os.stat(path).st_size > 0  # noqa: PTH116 - readers list plain text
+    except FileNotFoundError:
+        return False
 
 
 def is_sealed(path: str) -> bool:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from analytics.exceptions import LakeChanged
-from analytics.lake import Dataset, Listing, list_parts
+from analytics.lake import Dataset, Listing, list_parts, stands
 from analytics.reading import Question
 from analytics.rollups import Rollups, list_wanted
 from ingest.database import Connection, connection_options
@@ -122,7 +122,7 @@ class Store:
             return pl.DataFrame(cursor.sql(statement.decode(), params=dict(values)).pl())
         except duckdb.Error as error:
             listed = [path for paths in values.values() if isinstance(paths, list) for path in paths]
-            if not all(Path(path).exists() for path in listed):
+            if not all(map(stands, listed)):
                 raise LakeChanged from error
             raise StoreUnavailable(f"The lake can't be read at the moment: {type(error).__name__}.") from error
         finally:

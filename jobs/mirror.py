@@ -50,7 +50,7 @@ from jobs.rewriting import Rewriter
 from jobs.rollup import remove_strays, write_beside
 from jobs.rollup_checks import Rebuilt, rebuild
 from jobs.sealer import Sealer
-from jobs.sealing import Sealed, spill_dir
+from jobs.sealing import Sealed, remove_old_names, spill_dir
 from jobs.workbench import Workbench
 
 _SQL = load_statements(__file__)
@@ -235,6 +235,7 @@ class Mirror:
                 self._unfinished_claim(dataset, list_parts(self._lake_dir, dataset))
             self._bench = Workbench(self._lake_dir, self._still_leads, self._told)
             for dataset in DATASETS:
+                remove_old_names(self._lake_dir, dataset)
                 remove_strays(self._lake_dir, dataset)
                 remove_old_months(self._lake_dir, dataset)
         return self._bench

@@ -6,7 +6,8 @@ States of a day, and who moves it on
       │ `build`: merges them on the workbench and reads the result back; needs no Postgres, may take minutes
       ▼
     built     nothing has changed in the lake
-      │ `finish`: links what came meanwhile into the new directory, exchanges the two, puts the old one aside
+      │ `finish`: links what came meanwhile into the new directory, exchanges the two, puts the old one aside; the names
+      │ of what was replaced stand in the new one a moment longer, empty
       ▼
     sealed    one file; late events make parts beside it, and in time the day is sealed again
 
@@ -22,7 +23,8 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -31,7 +33,7 @@ import duckdb
 import structlog
 
 from analytics.evolution import parts_in_sql
-from analytics.lake import COLUMNS, Dataset, Listing, Part, Seal, day_dir, file_of
+from analytics.lake import COLUMNS, Dataset, Listing, Part, Seal, day_dir, file_of, list_parts, stands
 from ingest.statements import filled, load_statements
 from jobs.contents import Contents, Damaged, MergedPart, footer_of, parts_of, read_contents
 from jobs.exceptions import JobError, LeadershipLost, PublishFailed, SealRefused
@@ -43,6 +45,11 @@ from jobs.workbench import SPILL, Workbench
 
 LATE_PARTS = 64  # beside a sealed file: reading them costs more than sealing the day again
 LATE_HOURS = 24
+OLD_NAMES_SECONDS = 0.05
+"""For how long the names of replaced files still stand, empty. Some readers list a directory and then look each name
+up, and leave out what isn't there: DuckDB does. One that had listed the old names would miss the day without a word if
+they were gone; an empty file is an error. It is enough for the longest time between the two, and not worth more: in
+its course nobody can count the day."""
 ROW_GROUP = 65_536
 PAGE_BYTES = 65_536  # a reader of few rows decompresses the pages that they lie in
 # By six hours, so that a range of time reads a part of the day; in them by group, for like texts compress better side
@@ -253,9 +260,7 @@ def finish(
     sealed = built.sealed
     day = day_dir(lake_dir, sealed.dataset, sealed.day)
     try:
-        for late in _check_only_ours(day, sealed.day, built.replaces, sealed.end):
-            (built.directory / late.path.name).hardlink_to(late.path)
-        flush_directory(built.directory)
+        _complete(built, day)
         step("late parts linked")
         if not still_leads():
             raise LeadershipLost("Another session is the mirror.")
@@ -270,16 +275,45 @@ def finish(
             raise LeadershipLost(f"Another mirror has taken over. {day} wasn't sealed.") from error
         raise
     step("exchanged")
-    flush_directory(day.parent)
-    flush_directory(bench.path)
-    step("exchange flushed")
-    bench.put_aside(built.directory)
-    step("old put aside")
+    try:
+        flush_directory(day.parent)
+        flush_directory(bench.path)
+        step("exchange flushed")
+        bench.put_aside(built.directory)
+        step("old put aside")
+        time.sleep(OLD_NAMES_SECONDS)
+    finally:
+        _unlink(day / replaced.name for replaced in built.replaces)
+    step("old names removed")
     remove_rollups(lake_dir, sealed.dataset, sealed.day, {path.name for path in built.replaces})
     remove_old_months(lake_dir, sealed.dataset)
     step("old rollups removed")
     log.info("sealed", dataset=sealed.dataset, day=str(sealed.day), rows=sealed.rows, merged=sealed.merged)
     return sealed
+
+
+def _complete(built: Built, day: Path) -> None:
+    """Give the built directory what came meanwhile, and the names of what it replaces. Raises SealRefused, OSError."""
+    for late in _check_only_ours(day, built.sealed.day, built.replaces, built.sealed.end):
+        (built.directory / late.path.name).hardlink_to(late.path)
+    for replaced in built.replaces:
+        (built.directory / replaced.name).touch(mode=0o640)
+    flush_directory(built.directory)
+
+
+def remove_old_names(lake_dir: Path, dataset: Dataset) -> None:
+    """Remove what a mirror has left in the lake that died right after an exchange."""
+    _unlink(old_names(list_parts(lake_dir, dataset)))
+
+
+def old_names(listing: Listing) -> list[Path]:
+    """The empty files that have the names of what a sealed file has replaced."""
+    return [file.path for file in listing.superseded if not stands(file.path)]
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _check_only_ours(directory: Path, day: date, replaced: frozenset[Path], end: int) -> list[Part]:

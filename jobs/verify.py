@@ -6,6 +6,7 @@ into a sealed file. Every rollup is held against its file. And every range that 
 row, value by value.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +17,7 @@ import duckdb
 import polars as pl
 
 from analytics.evolution import as_of_today
-from analytics.lake import COLUMNS, DATASETS, Dataset, Listing, Seal, strangers
+from analytics.lake import COLUMNS, DATASETS, Dataset, Listing, Seal, stands, strangers
 from ingest.database import Connection, system_identifier
 from ingest.statements import load_statements
 from jobs.accounts import Accounts, Range, Span, keep_accounts
@@ -28,6 +29,7 @@ from jobs.kept_rollups import kept_problems
 from jobs.month_rollups import month_problems
 from jobs.ranges import ID_COLUMN, read_range
 from jobs.rollup_checks import missing_rollups, rollup_problems
+from jobs.sealing import OLD_NAMES_SECONDS, old_names
 
 _SQL = load_statements(__file__)
 _MOST_TRIES = 20
@@ -116,7 +118,7 @@ def _verify_dataset(
         report.problems += kept_problems(reader, lake_dir, dataset, accounts.contents, retired)
         report.without_rollups += missing_rollups(lake_dir, dataset, listing)
         report.waiting += _count_from(connection, dataset, listing.watermark)
-        if all(file.path.exists() for file in listing.files):
+        if all(stands(file.path) for file in listing.files):
             break
     return report
 
@@ -137,8 +139,13 @@ def _day_accounts(dataset: Dataset, accounts: Accounts) -> Iterator[DayAccount]:
 def _foreign_files(lake_dir: Path, dataset: Dataset, listing: Listing) -> Iterator[str]:
     for stranger in strangers(lake_dir, dataset):
         yield f"{stranger} is no part of ours, and readers of **/*.parquet count it. Move it away."
+    if empty := old_names(listing):
+        time.sleep(2 * OLD_NAMES_SECONDS)  # a mirror that has just replaced them is removing them
     for file in listing.superseded:
-        yield f"{file.path} stands twice: a sealed file beside it holds its rows. Move it away."
+        if file.path not in empty:
+            yield f"{file.path} stands twice: a sealed file beside it holds its rows. Move it away."
+        elif file.path.exists():
+            yield f"{file.path} is empty: the mirror that replaced it has died. The next removes it: start the jobs."
 
 
 def _claim_problems(connection: Connection, lake_dir: Path, dataset: Dataset, listing: Listing) -> Iterator[str]:

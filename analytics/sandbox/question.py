@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 
 from analytics.exceptions import AnalyticsError
+from analytics.lake import stands
 from analytics.sandbox.views import views
 
 _MOST_TRIES = 4  # days are sealed one after the other, each in an instant
@@ -117,7 +118,7 @@ class Question:
                 for batch in self._asked(queries, paths):
                     taken += 1
                     yield batch
-                if taken or self._notes.failed is None or all(map(_exists, paths)):
+                if taken or self._notes.failed is None or all(map(stands, paths)):
                     break
                 self._notes = _Notes()  # a day was sealed between listing and reading
         finally:
@@ -237,10 +238,6 @@ class Question:
 
 
 _TOO_LARGE = "It needs more memory than the {} MB that a question may take. Narrow it down, or aggregate first."
-
-
-def _exists(path: str) -> bool:
-    return Path(path).exists()
 
 
 def _with_plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:

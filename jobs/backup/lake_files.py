@@ -9,6 +9,7 @@ goes along with it.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -16,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from analytics.lake import DATASETS, Dataset, list_parts
+from analytics.lake import DATASETS, Dataset, list_parts, stands
 from jobs.backup.manifest import BackupRefused, Manifest, Stored, lake_path, read_manifest
 from jobs.backup.progress import Course, Tell, tell_nobody
 from jobs.publishing import flush_directory, make_directory
@@ -57,8 +58,8 @@ class LakeCopy:
         for name in self._copied.keys() - names:
             lake_path(self._directory, name).unlink()
             del self._copied[name]
-        for path in listed:
-            path.stat()  # as long as it stands, what was made from it does
+        if gone := [path for path in listed if not stands(path)]:  # and what was made from it, perhaps
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(gone[0]))
         return {dataset: listing.watermark for dataset, listing in listings.items()}, dict(self._copied)
 
     def _made_from(self, listed: Iterable[Path]) -> Iterator[Path]:

@@ -53,6 +53,7 @@ SEALING = (
     "exchanged",
     "exchange flushed",
     "old put aside",
+    "old names removed",
     "old rollups removed",
     "old file removed",
 )

@@ -70,7 +70,7 @@ class Meanwhile:
         while not self._stop.wait(0.05):
             try:
                 self.counts.append(len(in_the_lake(self._installation, OTHER)))
-            except duckdb.IOException:
+            except duckdb.Error:
                 continue  # a day was exchanged just now, as readers are told
 
     @contextmanager

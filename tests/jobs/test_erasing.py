@@ -245,7 +245,7 @@ def test_an_erasure_that_is_killed_is_finished_by_the_next_and_no_reader_is_told
                         f"""select count(*) filter ({others}), count(*) filter (not ({others})),
                         count(distinct error_id) - count(*) from '{lake_dir}/errors/**/*.parquet'"""
                     ).fetchone()
-                except duckdb.IOException:  # exchanged in this instant: it asks again
+                except duckdb.Error:  # exchanged in this instant: it asks again
                     continue
                 seen.append(row)  # type: ignore[arg-type]
 

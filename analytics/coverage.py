@@ -1,8 +1,10 @@
 """Up to when the lake's files have what came in."""
 
 import re
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 
@@ -23,7 +25,9 @@ def received_to(lake_dir: Path, dataset: Dataset = "errors") -> datetime | None:
     if not paths:
         return None
     try:
-        found = pl.scan_parquet(paths, hive_partitioning=False).select(pl.col("received_at").max()).collect().item()
+        with ExitStack() as stack:  # opened once: under a name there may soon be another file, or none
+            files: list[IO[bytes]] = [stack.enter_context(Path(path).open("rb")) for path in paths]
+            found = pl.scan_parquet(files, hive_partitioning=False).select(pl.col("received_at").max()).collect().item()
     except (OSError, pl.exceptions.PolarsError):
         return None
     return found if isinstance(found, datetime) else None

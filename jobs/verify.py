@@ -118,6 +118,7 @@ def _verify_dataset(
         report.problems += kept_problems(reader, lake_dir, dataset, accounts.contents, retired)
         report.without_rollups += missing_rollups(lake_dir, dataset, listing)
         report.waiting += _count_from(connection, dataset, listing.watermark)
+        report.problems += _left_names(old_names(listing))
         if all(stands(file.path) for file in listing.files):
             break
     return report
@@ -139,13 +140,18 @@ def _day_accounts(dataset: Dataset, accounts: Accounts) -> Iterator[DayAccount]:
 def _foreign_files(lake_dir: Path, dataset: Dataset, listing: Listing) -> Iterator[str]:
     for stranger in strangers(lake_dir, dataset):
         yield f"{stranger} is no part of ours, and readers of **/*.parquet count it. Move it away."
-    if empty := old_names(listing):
-        time.sleep(2 * OLD_NAMES_SECONDS)  # a mirror that has just replaced them is removing them
     for file in listing.superseded:
-        if file.path not in empty:
+        if stands(file.path):
             yield f"{file.path} stands twice: a sealed file beside it holds its rows. Move it away."
-        elif file.path.exists():
-            yield f"{file.path} is empty: the mirror that replaced it has died. The next removes it: start the jobs."
+
+
+def _left_names(names: list[Path]) -> Iterator[str]:
+    """Those that nobody removes; a mirror that has just exchanged their day is about to."""
+    if any(path.exists() for path in names):
+        time.sleep(2 * OLD_NAMES_SECONDS)
+    for path in names:
+        if path.exists():
+            yield f"{path} is empty: the mirror that replaced it has died. The next removes it: start the jobs."
 
 
 def _claim_problems(connection: Connection, lake_dir: Path, dataset: Dataset, listing: Listing) -> Iterator[str]:
@@ -210,10 +216,11 @@ def _compare(
 def _published(dataset: Dataset, span: Span, parts: Range) -> pl.DataFrame:
     frames = []
     for file in dict.fromkeys(parts.holders.values()):
-        rows = pl.scan_parquet(file.path, hive_partitioning=False)
-        if isinstance(file, Seal):
-            rows = rows.filter(pl.col("xact_id") >= span[0], pl.col("xact_id") < span[1])
-        frames.append(as_of_today(rows.collect(), dataset).select(list(COLUMNS[dataset])))
+        with file.path.open("rb") as opened:  # once: under its name there may soon be another, or none
+            rows = pl.scan_parquet(opened, hive_partitioning=False)
+            if isinstance(file, Seal):
+                rows = rows.filter(pl.col("xact_id") >= span[0], pl.col("xact_id") < span[1])
+            frames.append(as_of_today(rows.collect(), dataset).select(list(COLUMNS[dataset])))
     return pl.concat(frames)
 
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
+
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -91,13 +93,14 @@ def running(directory: Path, ports: tuple[int, int] | None = None, **settings: s
 
 
 def until(question: Callable[[], Answer], seconds: float = 20) -> Answer:
-    """Ask until the answer is truthy; connection failures count as «not yet»."""
+    """Ask until the answer is truthy; connection failures count as «not yet», and files of a day that was exchanged
+    just now."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             if answer := question():
                 return answer
-        except (urllib.error.URLError, OSError, ValueError):
+        except (urllib.error.URLError, OSError, ValueError, duckdb.Error):
             pass
         assert time.monotonic() < deadline, "it didn't happen in time"
         time.sleep(0.1)

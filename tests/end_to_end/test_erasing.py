@@ -1,6 +1,7 @@
 """Erasing while everything runs: errors keep coming in, days are sealed, and plain DuckDB counts all the while."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,11 @@ def errors(project: str, moment: datetime, number: int) -> list[dict[str, str]]:
 def in_the_lake(installation: Running, project: str) -> list[str]:
     files = installation.directory / "lake" / "errors" / "**" / "*.parquet"
     statement = f"select error_id from read_parquet('{files}') where project_id = '{project}'"
-    return [row[0] for row in duckdb.sql(statement).fetchall()]
+    while True:
+        try:
+            return [row[0] for row in duckdb.sql(statement).fetchall()]
+        except duckdb.Error:  # a day was exchanged just now: ask again, as readers are told
+            time.sleep(0.05)
 
 
 def by_api(installation: Running, project: str) -> list[str]:
@@ -68,10 +73,7 @@ class Meanwhile:
 
     def count(self) -> None:
         while not self._stop.wait(0.05):
-            try:
-                self.counts.append(len(in_the_lake(self._installation, OTHER)))
-            except duckdb.Error:
-                continue  # a day was exchanged just now, as readers are told
+            self.counts.append(len(in_the_lake(self._installation, OTHER)))
 
     @contextmanager
     def goes_on(self) -> Iterator[None]:

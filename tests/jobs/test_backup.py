@@ -17,6 +17,7 @@ from jobs.backup.tables import LEFT_OUT
 from jobs.exceptions import ClusterChanged, LakeMismatch
 from jobs.verify import verify
 from tests.apis import SECRET_KEY, Api
+from tests.end_to_end.running import until
 from tests.installations import (
     api_of,
     back_up,
@@ -166,6 +167,11 @@ def test_a_target_that_holds_something_is_refused(
         with pytest.raises(BackupRefused, match="users or keys"):
             load(empty_url, tmp_path / "elsewhere", backup)
         target.execute("delete from api_keys")
+        locks = (
+            "select from pg_locks join pg_database on database = pg_database.oid"
+            " where locktype = 'advisory' and datname = current_database()"
+        )
+        until(lambda: target.execute(locks).rowcount == 0)  # those of the attempt that was refused
         mirror_of(target, tmp_path / "elsewhere")
         with pytest.raises(BackupRefused, match="jobs are running"):
             load(empty_url, tmp_path / "elsewhere", backup)

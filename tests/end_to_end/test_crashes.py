@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import duckdb
 import psycopg
 import pytest
 
-from tests.end_to_end.running import Running, running, until
+from tests.end_to_end.running import Running, read_files, running, until
 
 pytestmark = pytest.mark.timeout(400)  # a disk that others use too makes many small parts slow
 
@@ -69,7 +68,7 @@ def ids_in_lake(installation: Running) -> list[str]:
     lake = Path(installation.info["lake_url"])
     if not any(lake.glob("errors/**/*.parquet")):
         return []
-    rows = duckdb.sql(f"select error_id from '{lake}/errors/**/*.parquet'").fetchall()
+    rows = read_files(f"select error_id from '{lake}/errors/**/*.parquet'")
     return [row[0] for row in rows]
 
 

@@ -1,7 +1,6 @@
 """Erasing while everything runs: errors keep coming in, days are sealed, and plain DuckDB counts all the while."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,10 +8,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
-import duckdb
 import pytest
 
-from tests.end_to_end.running import Running, running, until
+from tests.end_to_end.running import Running, read_files, running, until
 
 GONE, OTHER = str(UUID(int=7)), str(UUID(int=8))
 BEFORE = 40  # errors of each project on each of two days
@@ -30,11 +28,7 @@ def errors(project: str, moment: datetime, number: int) -> list[dict[str, str]]:
 def in_the_lake(installation: Running, project: str) -> list[str]:
     files = installation.directory / "lake" / "errors" / "**" / "*.parquet"
     statement = f"select error_id from read_parquet('{files}') where project_id = '{project}'"
-    while True:
-        try:
-            return [row[0] for row in duckdb.sql(statement).fetchall()]
-        except duckdb.Error:  # a day was exchanged just now: ask again, as readers are told
-            time.sleep(0.05)
+    return [row[0] for row in read_files(statement)]
 
 
 def by_api(installation: Running, project: str) -> list[str]:

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import duckdb
 import psycopg
 import pytest
 from psycopg import sql
 
 from tests.end_to_end.leaking import Entrance, through_meshhook, through_the_api, through_the_client
-from tests.end_to_end.running import Running, running, until
+from tests.end_to_end.running import Running, read_files, running, until
 from tests.labelled.plants import Planted, Search, planted
 from tests.servers import Mailbox, Slack
 
@@ -222,10 +221,10 @@ def look_at_the_lake(installation: Running, leaks: Leaks, errors: int) -> None:
     """Each column of each file."""
     files = f"{installation.info['lake_url']}/**/*.parquet"
     until(
-        lambda: duckdb.sql(f"select count(*) from '{files.replace('**', 'errors/**', 1)}'").fetchall() == [(errors,)],
+        lambda: read_files(f"select count(*) from '{files.replace('**', 'errors/**', 1)}'") == [(errors,)],
         40,
     )
     for path in Path(installation.info["lake_url"]).rglob("*.parquet"):
         leaks.look("the lake's footers", path.read_bytes()[-20_000:].decode("latin-1"))
-    rows = duckdb.sql(f"select t::text from read_parquet('{files}', union_by_name = true) t").fetchall()
+    rows = read_files(f"select t::text from read_parquet('{files}', union_by_name = true) t")
     leaks.look("the lake", "\n".join(row[0] for row in rows))

@@ -8,12 +8,11 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlencode
 
-import duckdb
 import polars as pl
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.end_to_end.running import ROOT, Running, until
+from tests.end_to_end.running import ROOT, Running, read_files, until
 from tests.end_to_end.worker import WORKFLOW
 from tests.servers import Mailbox, Slack
 
@@ -76,8 +75,8 @@ def test_plain_duckdb_and_plain_polars_read_the_lake(worked: Running) -> None:
     expected = ROUNDS * ERRORS_A_ROUND
     lake = Path(worked.info["lake_url"])
     until(lambda: any(lake.glob("errors/**/*.parquet")), 30)
-    until(lambda: duckdb.sql(f"select count(*) from '{files}'").fetchall() == [(expected,)], 30)
-    by_type = duckdb.sql(f"select error_type, count(*) from '{files}' group by 1 order by 1").fetchall()
+    until(lambda: read_files(f"select count(*) from '{files}'") == [(expected,)], 30)
+    by_type = read_files(f"select error_type, count(*) from '{files}' group by 1 order by 1")
     frame = pl.read_parquet(files, hive_partitioning=True)
     assert frame.group_by("error_type").len().sort("error_type").rows() == by_type
     assert count(worked) == expected  # now read from the lake, and none counted twice

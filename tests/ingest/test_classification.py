@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -411,9 +412,11 @@ def test_while_rules_are_replaced_every_event_is_decided_by_the_old_or_the_new_o
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for number in range(40):
+    number, deadline = 0, time.monotonic() + 20
+    while number < 40 or (len(seen) < 2 and time.monotonic() < deadline):  # the threads may begin late
         name = "ab"[number % 2]
         classifier.replace([own(name, error_type=name, title=name)])
+        number += 1
     stop.set()
     for thread in threads:
         thread.join()

@@ -1,6 +1,7 @@
 """One installation for the path's tests, with a Slack-shaped receiver and a real mail server to tell."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,19 +14,33 @@ from tests.ports import free_port
 from tests.servers import Mailbox, Slack, slack_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def slack_receiver() -> Iterator[Slack]:
     with slack_server() as server:
         yield server
 
 
-@pytest.fixture(scope="session")
-def mail_server() -> Iterator[tuple[Mailbox, int]]:
+@contextmanager
+def _mail_server() -> Iterator[tuple[Mailbox, int]]:
     box, port = Mailbox(), free_port()
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
     yield box, port
     controller.stop()
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[tuple[Mailbox, int]]:
+    """Of the installation that tests share."""
+    with _mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_mail_server() -> Iterator[tuple[Mailbox, int]]:
+    """Of an installation that a test has for itself: nobody else's mails come in."""
+    with _mail_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

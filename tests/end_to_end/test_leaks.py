@@ -47,7 +47,7 @@ class Leaks:
 
 
 def test_no_planted_secret_is_anywhere_after_it_came_through_every_door(
-    tmp_path: Path, mail_server: tuple[Mailbox, int], slack_receiver: Slack
+    tmp_path: Path, own_mail_server: tuple[Mailbox, int], slack_receiver: Slack
 ) -> None:
     plants = planted()
     leaks = Leaks(plants)
@@ -56,14 +56,14 @@ def test_no_planted_secret_is_anywhere_after_it_came_through_every_door(
         "MESHHOOK_ERRORS_DETAILS_PER_MINUTE": "1000000",  # each of them is looked at
         "MESHHOOK_ERRORS_LOG_LEVEL": "debug",
         "MESHHOOK_ERRORS_SMTP_HOST": "127.0.0.1",
-        "MESHHOOK_ERRORS_SMTP_PORT": str(mail_server[1]),
+        "MESHHOOK_ERRORS_SMTP_PORT": str(own_mail_server[1]),
         "MESHHOOK_ERRORS_SMTP_SECURITY": "none",
         "MESHHOOK_ERRORS_SMTP_FROM": "errors@example.test",
     }
     with running(tmp_path / "data", **settings) as installation:
         send_everything(installation, plants, leaks)
-        tell(installation, slack_receiver, mail_server[0])
-        look_at_messages(leaks, slack_receiver, mail_server[0])
+        tell(installation, slack_receiver, own_mail_server[0])
+        look_at_messages(leaks, slack_receiver, own_mail_server[0])
         look_at_answers(installation, leaks)
         look_at_tables(installation, leaks)
         look_at_the_lake(installation, leaks, sum(counts(installation).values()))
